@@ -1,0 +1,298 @@
+"""The configuration: one YAML file, layered over the defaults below, checked as a whole before anything starts.
+
+``config/default.yaml`` holds every key with its default; a test proves it equal to this module. Strangers' keys are
+refused, all problems are reported at once, and secrets are never values here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from device.errors import ConfigError
+
+#: A configuration of this size is a mistake; the parser never sees it.
+MAX_CONFIG_BYTES = 256 * 1024
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Degrees = Annotated[float, Field(ge=0, le=90, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class CameraConfig(Section):
+    """Where frames come from."""
+
+    source: str = Field("/dev/video0", min_length=1)
+    """A V4L2 device, an rtsp:// address, a video file, a folder of pictures, or ``scene`` (simulated)."""
+    width: int = Field(640, ge=160, le=4096)
+    """Requested width in pixels."""
+    height: int = Field(480, ge=120, le=4096)
+    """Requested height in pixels."""
+    fps: int = Field(30, ge=1, le=120)
+    """Requested frames per second; the pace of a folder of pictures."""
+    pace: Literal["native", "fast"] = "native"
+    """Recordings only: at their own pace, or each frame as soon as the last one was dealt with."""
+    lost_after_s: Seconds = 3.0
+    """No frame for so long: the camera counts as lost."""
+    frozen_after_s: Seconds = 2.0
+    """Identical frames for so long: the camera counts as frozen."""
+    reopen_s: Seconds = 1.0
+    """First pause before a lost camera is opened again; doubles up to thirty seconds."""
+
+
+class ModelsConfig(Section):
+    """Which models run, and on what."""
+
+    pack: str = Field("door", pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    """Name of the pack below ``packs/`` in the state directory."""
+    threads: int = Field(1, ge=1, le=16)
+    """Threads per inference; more than one pays on a board that does nothing else."""
+
+
+class VisionConfig(Section):
+    """Detection, tracking and the quality gates."""
+
+    detect_idle_s: Seconds = 0.15
+    """Pause between detections while nobody is there."""
+    detect_busy_s: Seconds = 0.6
+    """Pause between detections while faces are tracked (to find others)."""
+    min_detection_score: Share = 0.5
+    """Detections below are dropped."""
+    min_presence: Share = 0.5
+    """Mesh presence below is no face (0 of 756 non-faces reached it, real faces 0.98 and more)."""
+    max_faces: int = Field(4, ge=1, le=16)
+    """The nearest so many are tracked."""
+    min_face_px: Positive = 40.0
+    """Narrower faces are not compared."""
+    min_sharpness: Positive = 12.0
+    """Variance of the Laplacian on the aligned chip below which a face counts as blurred."""
+    min_brightness: Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)] = 40.0
+    """Mean grey level of the face below which it counts as too dark."""
+    max_brightness: Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)] = 225.0
+    """Mean grey level of the face above which it counts as too bright."""
+    max_clipped: Share = 0.35
+    """Share of burnt-out pixels above which the face counts as too bright."""
+    min_contrast: Annotated[float, Field(ge=0, le=128, allow_inf_nan=False)] = 12.0
+    """Standard deviation of the grey level below which the face has too little contrast."""
+    max_yaw_deg: Degrees = 25.0
+    """A face turned further is tracked but not compared."""
+    max_pitch_deg: Degrees = 25.0
+    """A face tilted further is tracked but not compared."""
+    max_roll_deg: Degrees = 35.0
+    """A face leaning further is tracked but not compared."""
+
+
+class EnrolmentConfig(Section):
+    """What a photograph must be to enter the gallery: stricter than the door."""
+
+    min_face_px: Positive = 80.0
+    """Narrower faces are rejected as ``too_small``."""
+    min_sharpness: Positive = 25.0
+    """Less sharp faces are rejected as ``blurred``."""
+    max_yaw_deg: Degrees = 25.0
+    """Faces turned further are rejected as ``turned``."""
+    max_pitch_deg: Degrees = 25.0
+    """Faces tilted further are rejected as ``tilted``."""
+
+
+class LivenessConfig(Section):
+    """The proof of life."""
+
+    steps: int = Field(3, ge=1, le=5)
+    """Random head turns to ask for; three without a passive network (an unsynchronised replay passed 0 % of trials)."""
+    turn_deg: Degrees = 20.0
+    """How far a turn must go from the baseline."""
+    neutral_deg: Degrees = 10.0
+    """Within so many degrees of the baseline the head counts as back."""
+    hold_s: Seconds = 0.1
+    """How long the turn must be held."""
+    answer_min_s: Seconds = 0.25
+    """An answer sooner than this after the prompt was not an answer to it."""
+    answer_max_s: Seconds = 2.5
+    """No answer until then: the step has failed."""
+    baseline_s: Seconds = 0.5
+    """The head's rest position is the median over so long."""
+    max_gap_s: Seconds = Field(0.33, le=0.5)
+    """Samples further apart do not belong to one proof: it starts from nothing."""
+    planarity_window_s: Seconds = 0.5
+    """Corners are followed over so long (with 1.0 s bent paper passed 5 of 9)."""
+    min_residual: Positive = 0.024
+    """KLT homography residual over inter-ocular distance below which the face is flat."""
+    min_corners: int = Field(15, ge=8, le=500)
+    """With fewer corners the residual says nothing, and the step fails."""
+    accept_replay_risk: bool = False
+    """Let a pack without passive liveness drive a real relay (four prerecorded turns can answer any prompt)."""
+
+
+class GalleryConfig(Section):
+    """Comparison with the enrolled."""
+
+    index: Literal["exact", "hnsw"] = "exact"
+    """Search structure; ``hnsw`` needs the extra ``ann`` and pays above some 50,000 templates."""
+    threshold: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    """Cosine from which two faces match; null takes the pack's, measured at FMR 1e-5 for this scoring rule."""
+    margin: Share = 0.02
+    """The best person must beat the next one by so much cosine."""
+    enrolment: EnrolmentConfig = EnrolmentConfig()
+
+
+class AccessConfig(Section):
+    """From matches to a decision."""
+
+    votes: int = Field(3, ge=1, le=30)
+    """k: so many frames must name the same person ..."""
+    vote_window: int = Field(5, ge=1, le=60)
+    """n: ... among the last so many compared ones, with no other person in between."""
+    compare_every_s: Seconds = 0.12
+    """Pause between comparisons on one track."""
+    max_frame_age_s: Annotated[float, Field(gt=0, le=1.0, allow_inf_nan=False)] = 0.5
+    """No pulse from an older frame."""
+    same_face: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.8
+    """Cosine below which an embedding no longer agrees with its track's first: the face was changed."""
+    cool_down_s: Seconds = 5.0
+    """After a decision nothing new is decided about the same track or person for so long."""
+    patience_s: Seconds = 20.0
+    """A visit that has come to nothing until then ends."""
+    left_after_s: Seconds = 0.7
+    """A face not seen for so long has left."""
+    background_ratio: Share = 0.6
+    """A face whose width is above this share of the candidate's stands beside it, not behind it."""
+
+
+class DoorConfig(Section):
+    """The relay."""
+
+    relay: Literal["simulated", "gpiozero"] = "simulated"
+    """What drives the lock."""
+    pin: int = Field(17, ge=0, le=63)
+    """BCM number of the output line."""
+    active_high: bool = True
+    """Whether a high level energises the relay."""
+    pulse_s: Annotated[float, Field(gt=0, le=30, allow_inf_nan=False)] = 3.0
+    """How long the door is released."""
+    max_pulse_s: Annotated[float, Field(gt=0, le=30, allow_inf_nan=False)] = 10.0
+    """Hard maximum that no request may exceed."""
+
+
+class AuditConfig(Section):
+    """The database's quota."""
+
+    quota_mb: int = Field(512, ge=1, le=65536)
+    """The database never grows beyond it."""
+    reserve_pages: int = Field(256, ge=16, le=65536)
+    """Pages of 4 KiB kept free so that a granted entry can always be written."""
+
+
+class LogConfig(Section):
+    """The daemon's own words."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written to standard error."""
+
+
+class Config(Section):
+    """The whole tree."""
+
+    platform: Literal["sim", "pi", "jetson"] = "sim"
+    """Which concrete parts ``device/wiring.py`` chooses."""
+    camera: CameraConfig = CameraConfig()
+    models: ModelsConfig = ModelsConfig()
+    vision: VisionConfig = VisionConfig()
+    liveness: LivenessConfig = LivenessConfig()
+    gallery: GalleryConfig = GalleryConfig()
+    access: AccessConfig = AccessConfig()
+    door: DoorConfig = DoorConfig()
+    audit: AuditConfig = AuditConfig()
+    log: LogConfig = LogConfig()
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice and aliases (a small file could expand without end)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", None)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str) or key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice or is not a word", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read a configuration file over the defaults; without a file, the defaults.
+
+    Raises:
+        ConfigError: Unreadable, not YAML, unknown keys or values out of range; lists every problem.
+    """
+    if path is None:
+        return Config()
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as exc:
+        raise ConfigError(f"cannot read the configuration {path}: {exc.strerror}", hint="check --config") from exc
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"the configuration {path} is larger than {MAX_CONFIG_BYTES} bytes", hint="check --config")
+    return parse_config(raw, origin=str(path))
+
+
+def parse_config(raw: bytes, *, origin: str) -> Config:
+    """Parse YAML bytes; see :func:`load_config`."""
+    try:
+        tree = yaml.load(raw, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader, made stricter
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
+        raise ConfigError(f"{origin} is not valid YAML: {exc}", hint="compare with config/default.yaml") from exc
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{origin} is not a table of sections", hint="compare with config/default.yaml")
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as exc:
+        problems = tuple(
+            f"{origin}: {'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in exc.errors()
+        )
+        raise ConfigError(
+            "the configuration is not valid:", problems=problems, hint="config/default.yaml lists every key"
+        ) from exc
+    problems = tuple(f"{origin}: {problem}" for problem in _contradictions(config))
+    if problems:
+        raise ConfigError("the configuration contradicts itself:", problems=problems, hint="see config/default.yaml")
+    return config
+
+
+def _contradictions(config: Config) -> tuple[str, ...]:
+    found = []
+    if config.access.votes > config.access.vote_window:
+        found.append("access.votes: at most access.vote_window")
+    if config.door.pulse_s > config.door.max_pulse_s:
+        found.append("door.pulse_s: at most door.max_pulse_s")
+    if config.vision.min_brightness >= config.vision.max_brightness:
+        found.append("vision.min_brightness: below vision.max_brightness")
+    if config.liveness.neutral_deg >= config.liveness.turn_deg:
+        found.append("liveness.neutral_deg: below liveness.turn_deg")
+    if config.liveness.answer_min_s >= config.liveness.answer_max_s:
+        found.append("liveness.answer_min_s: below liveness.answer_max_s")
+    if config.platform != "sim" and config.camera.source == "scene":
+        found.append("camera.source: a simulated scene only on platform sim")
+    if config.platform != "sim" and config.door.relay == "simulated":
+        found.append("door.relay: a simulated relay only on platform sim")
+    return tuple(found)
