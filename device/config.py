@@ -157,7 +157,7 @@ class AccessConfig(Section):
     """Pause between comparisons on one track."""
     max_frame_age_s: Annotated[float, Field(gt=0, le=1.0, allow_inf_nan=False)] = 0.5
     """No pulse from an older frame."""
-    same_face: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.8
+    same_face: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.9
     """Cosine below which an embedding no longer agrees with its track's first: the face was changed."""
     cool_down_s: Seconds = 5.0
     """After a decision nothing new is decided about the same track or person for so long."""
@@ -165,8 +165,8 @@ class AccessConfig(Section):
     """A visit that has come to nothing until then ends."""
     left_after_s: Seconds = 0.7
     """A face not seen for so long has left."""
-    background_ratio: Share = 0.6
-    """A face whose width is above this share of the candidate's stands beside it, not behind it."""
+    takeover_ratio: Annotated[float, Field(ge=1, le=3, allow_inf_nan=False)] = 1.15
+    """Another face must be wider by this factor to become the candidate (two people side by side flip otherwise)."""
 
 
 class DoorConfig(Section):

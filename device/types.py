@@ -48,11 +48,9 @@ class Reason(Word):
     CLOCK_UNTRUSTED = "clock_untrusted"
     COOL_DOWN = "cool_down"
     STALE_FRAME = "stale_frame"
-    DOOR_OPEN = "door_open"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     DOOR_FAULT = "door_fault"
     MODEL_ERROR = "model_error"
-    REPLAY_RISK = "replay_risk"
 
 
 class QualityReason(Word):
