@@ -1,16 +1,17 @@
 """Resolve the lock files: `python -m export_tools.lock`.
 
-One file per Python and machine, `config/lock/cp311-x86_64.txt` and so on, each line a package, its version and the sha256 of
-the one wheel that was chosen. pip itself resolves, for all targets from one machine: it is told the target's wheel tags, and
-its environment markers are answered with the target's values instead of the host's. Nothing is built; a package
-without a wheel is a mistake unless it is named in `MAY_LACK_A_WHEEL`, then it is left out of that lock and the record says so.
+One file per Python and machine, `config/lock/cp311-x86_64.txt` and so on, each line a package, its version and the
+sha256 of the one wheel that was chosen. pip itself resolves, for all targets from one machine: it is told the target's
+wheel tags, and its environment markers are answered with the target's values instead of the host's. Nothing is built;
+a package without a wheel is a mistake unless it is named in `MAY_LACK_A_WHEEL`: then it is left out of that lock and
+the record says so.
 
 The locks hold no addresses, so that any index or mirror serves them.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import re
@@ -31,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK_DIR = ROOT / "config" / "lock"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 MACHINES = ("x86_64", "aarch64")
-EXTRAS = ("export", "dev")
+EXTRAS = ("ann", "bench", "dev", "export")
 """What install.sh sets up beside the run-time packages: one set serves the demo, the tests and the checks."""
 
 PI_EXTRA = "pi"
@@ -137,6 +138,8 @@ def requirements(machine: str) -> Requirements:
     wanted = [*project["dependencies"]]
     for extra in extras:
         wanted += project["optional-dependencies"][extra]
+    from_source = {name for sources in SOURCES.values() for name, _ in sources}
+    wanted = sorted({item for item in wanted if requirement_name(item) not in from_source})
     return Requirements(
         firm=tuple(item for item in wanted if requirement_name(item) not in MAY_LACK_A_WHEEL),
         optional=tuple(item for item in wanted if requirement_name(item) in MAY_LACK_A_WHEEL),
@@ -177,14 +180,12 @@ def resolve(target: Target, wanted: tuple[str, ...], *, with_dependencies: bool 
     arguments += ["--timeout", str(PIP_TIMEOUT_S), *target.pip_options, *wanted]
     if not with_dependencies:
         arguments.append("--no-deps")
-    with (
-        tempfile.TemporaryDirectory() as nowhere
-    ):  # pip wants to hear of a folder even when it installs nothing
+    with tempfile.TemporaryDirectory() as nowhere:  # pip wants to hear of a folder even when it installs nothing
         done = _pip(target, [*arguments, "--target", nowhere])
     if done.returncode != 0:
         raise DownloadError(
             f"{target.name}: pip cannot resolve {' '.join(wanted)}\n{done.stderr.strip()}",
-            hint="is the package index reachable (PIP_INDEX_URL, proxy), and is there a wheel for this Python and machine?",
+            hint="is the index reachable (PIP_INDEX_URL, proxy), and has it a wheel for this Python and machine?",
         )
     pins = [
         Pin(
@@ -224,9 +225,7 @@ def source_pin(name: str, version: str) -> Pin:
     for package in page.packages:
         if package.package_type == "sdist" and package.version == version:
             return Pin(name, version, package.digests["sha256"], min(GLIBC_MINORS))
-    raise DownloadError(
-        f"the index has no source distribution of {name} {version}", hint="name another version"
-    )
+    raise DownloadError(f"the index has no source distribution of {name} {version}", hint="name another version")
 
 
 def _write(name: str, title: str, pins: tuple[Pin, ...]) -> None:
@@ -249,9 +248,7 @@ def lock_target(target: Target) -> dict[str, object]:
     return {
         "packages": len(pins),
         "glibc": glibc,
-        "left_out": sorted(
-            requirement_name(item) for item in wanted.optional if requirement_name(item) not in kept
-        ),
+        "left_out": sorted(requirement_name(item) for item in wanted.optional if requirement_name(item) not in kept),
     }
 
 
@@ -265,9 +262,7 @@ def lock_sources() -> None:
 
 
 def main(
-    only: Annotated[
-        list[str] | None, typer.Option(help="A target, e.g. cp311-x86_64; may be repeated.")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A target, e.g. cp311-x86_64; may be repeated.")] = None,
 ) -> None:
     """Resolve the locks of all targets and record the result."""
     record_file = LOCK_DIR / "results.json"
@@ -279,14 +274,12 @@ def main(
             continue
         typer.echo(f"{target.name}: ", nl=False)
         entry = {
-            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
             **lock_target(target),
         }
         record["targets"][target.name] = entry
         typer.echo(json.dumps(entry))
-    version = subprocess.run(
-        [sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=True
-    )
+    version = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=True)
     record["pip"] = version.stdout.split()[1]
     record["targets"] = dict(sorted(record["targets"].items()))
     record_file.write_text(json.dumps(record, indent=2) + "\n")
