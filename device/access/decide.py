@@ -66,7 +66,7 @@ def decide(case: Circumstances, rules: Rules) -> Reason:
         return Reason.COOL_DOWN
     if not case.nearest:
         return Reason.NOT_NEAREST
-    if not _one_face_until_now(case, rules):
+    if not _one_face_until_now(case, claimed, rules):
         return Reason.STALE_FRAME
     return Reason.GRANTED
 
@@ -82,12 +82,13 @@ def _liveness_refusal(status: LivenessStatus | None) -> Reason | None:
     return status.reason if status.reason not in (None, Reason.GRANTED) else Reason.LIVENESS_ERROR
 
 
-def _one_face_until_now(case: Circumstances, rules: Rules) -> bool:
-    """The newest vote is fresh, and the proof went on after it without a gap."""
+def _one_face_until_now(case: Circumstances, claimed: str, rules: Rules) -> bool:
+    """The newest vote for this person is fresh, and the proof went on after it."""
     sampled_s = case.liveness.sampled_s if case.liveness is not None else None
-    voted_s = case.votes[-1].captured_s
+    voted_s = max((vote.captured_s for vote in case.votes if vote.person == claimed), default=None)
     return (
         sampled_s is not None
+        and voted_s is not None
         and is_fresh(captured_s=voted_s, now_s=case.now_s, max_age_s=rules.max_frame_age_s)
-        and 0.0 <= sampled_s - voted_s <= rules.max_frame_age_s
+        and is_fresh(captured_s=voted_s, now_s=sampled_s, max_age_s=rules.max_frame_age_s)
     )
