@@ -110,7 +110,7 @@ probe() {
   [ -z "$problem" ] || wrong+=("$problem")
   problem=$(check_folder "$cache" "$cache_mb")
   [ -z "$problem" ] || wrong+=("$problem (DOORWARD_CACHE names another folder)")
-  if [ -n "${facts[3]:-}" ]; then
+  if [ -n "${facts[3]:-}" ] && [ -f "$locks/$lock.txt" ] && [ -n "$(lacking "$locks/pip.txt")$(lacking "$locks/$lock.txt")" ]; then
     if ! answer=$(PYTHONPATH="${facts[3]}" "$python" -B -m pip --no-cache-dir --disable-pip-version-check --no-input \
       --timeout 15 --retries 1 index versions numpy 2>&1 >/dev/null); then
       wrong+=("pip reaches no package index (network? proxy? PIP_INDEX_URL?): $(grep -v '^WARNING: pip index' <<<"$answer" | tail -n 1)")
@@ -139,27 +139,54 @@ environment_key() {
   printf '%s %s %s' "$(digest "$locks/pip.txt" "$locks/$lock.txt")" "$made_with" "$root"
 }
 
-# The pinned pip resumes a broken download; the time-out is per read, there is none for the whole.
-pip_install() {
-  "$venv/bin/python" -m pip install --require-hashes --no-deps --timeout "${PIP_DEFAULT_TIMEOUT:-30}" --retries 8 "$@" >&2
+pip() { "$venv/bin/python" -m pip "$@"; }
+
+# Lines of a lock whose wheel is not yet in the cache, whole and unaltered.
+lacking() {
+  grep -v '^#' "$1" | grep -vFf <(sha256sum -- "$cache"/wheels/*.whl 2>/dev/null | cut -c 1-64) || true
+}
+
+# Wheels go to the cache a few at a time, so that whatever breaks off costs only those. The time-out is per read, none is for the whole.
+fetch_wheels() {
+  local -a wanted
+  local first few=8
+  mkdir -p -- "$cache/wheels"
+  mapfile -t wanted < <(lacking "$1")
+  for ((first = 0; first < ${#wanted[@]}; first += few)); do
+    say "      $((first + 1)) of ${#wanted[@]} packages to download"
+    printf '%s\n' "${wanted[@]:first:few}" >"$cache/tmp/wanted.txt"
+    PIP_RESUME_RETRIES=20 pip --no-cache-dir download --require-hashes --no-deps --only-binary :all: --timeout "${PIP_DEFAULT_TIMEOUT:-30}" \
+      --retries 8 --dest "$cache/wheels" -r "$cache/tmp/wanted.txt" >&2
+  done
+}
+
+install_wheels() {
+  fetch_wheels "$1"
+  say "      installing $(grep -vc '^#' "$1") of them"
+  pip install --quiet --require-hashes --no-deps --no-index --find-links "$cache/wheels" -r "$1" >&2
+}
+
+# From source: pinned by hash as well, built with what the lock has put into the environment.
+install_source() {
+  pip install --require-hashes --no-deps --no-build-isolation --timeout "${PIP_DEFAULT_TIMEOUT:-30}" --retries 8 -r "$1"
 }
 
 make_environment() {
-  say "[1/4] virtual environment .venv from $lock.txt (about 200 MB to download; kept in $cache)"
-  rm -rf -- "$venv" # an environment that was interrupted cannot be trusted; what was downloaded for it is still in the cache
+  say "[1/4] virtual environment .venv from $lock.txt (about 220 MB in $cache)"
+  rm -rf -- "$venv" # an environment that was interrupted cannot be trusted; what was downloaded for it is in the cache
   "$python" -m venv "$venv"
-  pip_install --quiet --only-binary :all: -r "$locks/pip.txt"
-  pip_install --resume-retries 20 --only-binary :all: -r "$locks/$lock.txt"
+  install_wheels "$locks/pip.txt"
+  install_wheels "$locks/$lock.txt"
   stamp lock "$lock"
   stamp environment "$(environment_key)"
 }
 
 install_project() {
-  local key
+  local key log="$stamps/project.log"
   key=$(digest "$root/pyproject.toml")
   stamped project "$key" && return
   say "[2/4] the commands doorward and doorward-export"
-  "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable "$root" >&2
+  pip install --no-index --no-deps --no-build-isolation --editable "$root" >"$log" 2>&1 || { cat -- "$log" >&2; exit 1; }
   stamp project "$key"
 }
 
@@ -185,7 +212,7 @@ install_ann() {
   fi
   say "[3/4] hnswlib, built with $compiler"
   # HNSWLIB_NO_NATIVE: the result must also run on the next machine of this kind
-  if HNSWLIB_NO_NATIVE=1 CC="$compiler" CXX="$compiler" pip_install --quiet --no-build-isolation -r "$locks/ann.txt" 2>"$log"; then
+  if HNSWLIB_NO_NATIVE=1 CC="$compiler" CXX="$compiler" install_source "$locks/ann.txt" >"$log" 2>&1; then
     stamp ann "$key"
   else
     say "[3/4] hnswlib could not be built, exact search serves (why: $log)"
@@ -197,7 +224,7 @@ install_bench() {
   key=$(digest "$locks/bench.txt")
   stamped bench "$key" && return
   say "[+] face_recognition, to be compared with"
-  pip_install --resume-retries 20 --no-build-isolation -r "$locks/bench.txt"
+  install_source "$locks/bench.txt" >&2
   stamp bench "$key"
 }
 
