@@ -85,6 +85,11 @@ class Doorkeeper:
         self._vision.reset()
         return self._leave(Reason.LEFT)
 
+    def forget(self) -> None:
+        """Something broke: nothing of the current visit survives."""
+        self._visit = None
+        self._vision.reset()
+
     # -- the order of a visit ------------------------------------------------------------------------------------------
 
     def _consider(self, visit: Visitor, frame: Frame, face: Face, scene: Scene) -> Decision | None:

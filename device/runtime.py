@@ -1,0 +1,179 @@
+"""Threads, their watch, and an orderly stop.
+
+    capture   owns the camera, keeps only the newest frame
+    gate      vision, decision, door; also runs what other threads ask of people and gallery, between two frames
+    control   the socket
+
+The thread that calls :meth:`Daemon.run` only waits: for a stop, for the end of a recording, or for the death of a
+thread, which is never survived silently.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from device.app.control_socket import ControlSocket
+from device.app.ledger import Ledger
+from device.app.mailbox import Mailbox
+from device.app.visit import Doorkeeper
+from device.audit.records import CameraChanged, Started, Stopped
+from device.camera.capture import CameraHealth, CaptureLoop
+from device.camera.slot import FrameSlot
+from device.door.controller import DoorController
+from device.errors import DoorwardError
+from device.interfaces import Clock, Signals
+from device.types import Decision, Signal
+
+_log = logging.getLogger(__name__)
+
+#: How long a stop waits for each thread.
+JOIN_S = 5.0
+#: How long the gate waits for a frame before it looks after its mailbox and the camera's state.
+_TAKE_S = 0.1
+#: So many frames in a row that raised: the daemon is broken and says so by ending.
+_MAX_FAILURES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a daemon is made of; ``device/wiring.py`` puts it together."""
+
+    clock: Clock
+    ledger: Ledger
+    doorkeeper: Doorkeeper
+    door: DoorController
+    signals: Signals
+    slot: FrameSlot
+    capture: CaptureLoop
+    mailbox: Mailbox
+    control: ControlSocket
+    about: str
+    """One line on what is running, for the log and the audit."""
+
+
+class Daemon:
+    """The running appliance.
+
+    Args:
+        parts: What it is made of.
+        on_decision: Told about each decision after the door has moved or not; must not block.
+    """
+
+    def __init__(self, parts: Parts, *, on_decision: Callable[[Decision], None] = lambda _: None) -> None:
+        self._parts = parts
+        self._on_decision = on_decision
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self.decisions = 0
+
+    @property
+    def ready(self) -> threading.Event:
+        """Set when the first frame could be dealt with."""
+        return self._ready
+
+    def stop(self) -> None:
+        """Ask for an orderly stop; safe in a signal handler."""
+        self._stop.set()
+        self._done.set()
+
+    def run(self) -> None:
+        """Run until stopped or until the source ends. Raises what killed a thread, after everything was let go."""
+        parts = self._parts
+        threads = (
+            threading.Thread(target=self._guarded(lambda: parts.capture.run(self._stop)), name="capture", daemon=True),
+            threading.Thread(target=self._guarded(self._gate), name="gate", daemon=True),
+        )
+        parts.ledger.record(Started(parts.about), urgent=True)
+        try:
+            parts.control.start()
+            for thread in threads:
+                thread.start()
+            _log.info("ready: %s", parts.about)
+            self._done.wait()
+        finally:
+            self._shut_down(threads)
+        if self._failure is not None:
+            raise self._failure
+
+    # -- the gate ------------------------------------------------------------------------------------------------------
+
+    def _gate(self) -> None:
+        parts = self._parts
+        failures = 0
+        seen: CameraHealth | None = None
+        while not self._stop.is_set():
+            frame = parts.slot.take(timeout_s=_TAKE_S)
+            parts.mailbox.run_pending()
+            seen = self._watch_camera(seen)
+            if frame is None:
+                if parts.slot.closed:
+                    break
+                continue
+            try:
+                self._ready.set()
+                self._report(parts.doorkeeper.attend(frame))
+                failures = 0
+            except Exception:
+                # Locked, and nothing of this visit survives; a fault that stays ends the daemon.
+                _log.exception("a frame could not be dealt with")
+                parts.door.lock()
+                parts.doorkeeper.forget()
+                failures += 1
+                if failures >= _MAX_FAILURES:
+                    raise
+            finally:
+                parts.slot.done()
+        self._report(parts.doorkeeper.dismiss())
+        self._done.set()
+
+    def _watch_camera(self, seen: CameraHealth | None) -> CameraHealth:
+        parts = self._parts
+        health = parts.capture.health()
+        if seen is None or health.state is not seen.state:
+            if seen is not None:
+                _log.warning("camera: %s", health.state)
+                parts.ledger.record(CameraChanged(str(health.state)), urgent=False)
+            if not health.usable:
+                self._report(parts.doorkeeper.dismiss())
+        return health
+
+    def _report(self, decision: Decision | None) -> None:
+        if decision is not None:
+            self.decisions += 1
+            self._on_decision(decision)
+
+    # -- beginning and end ---------------------------------------------------------------------------------------------
+
+    def _guarded(self, body: Callable[[], None]) -> Callable[[], None]:
+        def guarded() -> None:
+            try:
+                body()
+            except BaseException as exc:  # noqa: BLE001  # the main thread raises it again
+                self._failure = self._failure or exc
+                _log.critical("thread %s: %r", threading.current_thread().name, exc, exc_info=exc)
+                self.stop()
+
+        return guarded
+
+    def _shut_down(self, threads: tuple[threading.Thread, ...]) -> None:
+        """In reverse order; each part is let go whatever happened to the others."""
+        parts = self._parts
+        self._stop.set()
+        parts.mailbox.close()
+        parts.slot.close()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(JOIN_S)
+                if thread.is_alive():
+                    self._failure = self._failure or DoorwardError(f"thread {thread.name} did not stop")
+        for let_go in (parts.control.stop, parts.door.close, self._say_goodbye, parts.signals.close):
+            self._guarded(let_go)()
+
+    def _say_goodbye(self) -> None:
+        self._parts.signals.show(Signal.IDLE)
+        self._parts.ledger.record(Stopped("orderly" if self._failure is None else "failure"), urgent=True)
