@@ -58,7 +58,7 @@ class Preprocessing(Strict):
     """letterbox: whole frame, centred, black borders. face_roi, eye_roi: rotated square around the face or the eye.
     face_chip: similarity transform onto the alignment template."""
     roi_scale: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Side of the square, in widths of the face box (face_roi) or distances between the corners of the eye (eye_roi)."""
+    """Side of the square: in widths of the face box (face_roi), in distances between the eye corners (eye_roi)."""
 
 
 class TensorSpec(Strict):
@@ -132,8 +132,8 @@ class Manifest(Strict):
 
     format: Literal[1]
     pack: PackName
-    description_sha256: Sha256
-    """Of the pack description it was built from: the same one need not be built again."""
+    inputs_sha256: Sha256
+    """Over the pack description and the converter's revision: the same inputs need not be built again."""
     models: dict[Role, ModelEntry]
     thresholds: Thresholds
     built_with: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,31}$")], Text]
