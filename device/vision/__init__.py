@@ -1,0 +1,1 @@
+"""Seeing: from a picture to faces with landmarks, pose, quality and embeddings."""

@@ -1,0 +1,1 @@
+"""Inference backends: tensors in, tensors out; no image, no threshold, no decoding."""

@@ -1,0 +1,84 @@
+"""Faces in a still picture: no track, no time, no limit on its size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from device.types import Box, Detection, Face, Image
+from device.vision.align import Aligner
+from device.vision.detector import BlazeFaceDetector
+from device.vision.landmarks import FaceMesh, head_pose, roi_of_detection
+from device.vision.quality import Gates, QualityMeter
+
+#: Larger pictures are reduced to this side for the detector, averaging: its plain sampling aliases above some 3:1.
+DETECT_PX = 640
+#: Black on each side for the second look, as a share of the longer side; recovers almost all tight crops.
+PADDING = 0.5
+
+
+def find_faces(
+    image: Image, *, detector: BlazeFaceDetector, mesh: FaceMesh, min_presence: float, gates: Gates
+) -> tuple[Face, ...]:
+    """All faces of a photograph, largest first, numbered from 0 as ``track``; frame number and time are 0.
+
+    A picture in which nothing is found is looked at once more with black around it. The mesh runs once: a second run
+    from its own landmarks did not bring photographs of one person closer together (0.230, 0.243, 0.193 became 0.233,
+    0.255, 0.194, distances of each of three photographs to the mean of the other two).
+
+    Args:
+        image: uint8 BGR (height, width, 3).
+        detector: Finds faces.
+        mesh: Finds landmarks.
+        min_presence: Mesh presence below which a detection is no face, 0..1.
+        gates: What a usable face must be.
+
+    Raises:
+        ModelError: A model failed.
+    """
+    aligner, meter = Aligner(), QualityMeter()
+    height, width = image.shape[:2]
+    faces: list[Face] = []
+    for padding in (0.0, PADDING):
+        for detection in _detect(image, detector, padding=padding):
+            found = mesh.locate(image, roi_of_detection(detection))
+            if not found.presence >= min_presence:
+                continue
+            pose = head_pose(found.landmarks)
+            chip = aligner.chip(image, found.landmarks)
+            faces.append(
+                Face(
+                    track=len(faces),
+                    frame_number=0,
+                    captured_s=0.0,
+                    box=found.box,
+                    landmarks=found.landmarks,
+                    presence=found.presence,
+                    pose=pose,
+                    quality=meter.measure(chip, box=found.box, size=(height, width), pose=pose, gates=gates),
+                )
+            )
+        if faces:
+            break
+    return tuple(faces)
+
+
+def _detect(image: Image, detector: BlazeFaceDetector, *, padding: float) -> tuple[Detection, ...]:
+    height, width = image.shape[:2]
+    if max(height, width) <= DETECT_PX:
+        return detector.detect(image, padding=padding)
+    share = DETECT_PX / max(height, width)
+    small_width, small_height = max(round(width * share), 1), max(round(height * share), 1)
+    small = cv2.resize(image, (small_width, small_height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    scale = np.array((width / small_width, height / small_height), np.float32)
+    return tuple(_enlarged(detection, scale) for detection in detector.detect(small, padding=padding))
+
+
+def _enlarged(detection: Detection, scale: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Detection:
+    """Back to the large picture; centres of pixels: x = (x_small + 0.5) * scale - 0.5."""
+    box, (x, y) = detection.box, scale.tolist()
+    return Detection(
+        box=Box((box.x + 0.5) * x - 0.5, (box.y + 0.5) * y - 0.5, box.width * x, box.height * y),
+        score=detection.score,
+        keypoints=(detection.keypoints + np.float32(0.5)) * scale - np.float32(0.5),
+    )
