@@ -148,14 +148,15 @@ lacking() {
 
 # Wheels go to the cache a few at a time, so that whatever breaks off costs only those. The time-out is per read, none is for the whole.
 fetch_wheels() {
-  local -a wanted
+  local -a wanted quiet=()
   local first few=8
+  [ -t 2 ] || quiet=(--quiet) # on a terminal pip draws its bars
   mkdir -p -- "$cache/wheels"
   mapfile -t wanted < <(lacking "$1")
   for ((first = 0; first < ${#wanted[@]}; first += few)); do
     say "      $((first + 1)) of ${#wanted[@]} packages to download"
     printf '%s\n' "${wanted[@]:first:few}" >"$cache/tmp/wanted.txt"
-    PIP_RESUME_RETRIES=20 pip --no-cache-dir download --require-hashes --no-deps --only-binary :all: --timeout "${PIP_DEFAULT_TIMEOUT:-30}" \
+    PIP_RESUME_RETRIES=20 pip --no-cache-dir "${quiet[@]}" download --require-hashes --no-deps --only-binary :all: --timeout "${PIP_DEFAULT_TIMEOUT:-30}" \
       --retries 8 --dest "$cache/wheels" -r "$cache/tmp/wanted.txt" >&2
   done
 }

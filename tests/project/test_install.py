@@ -1,0 +1,146 @@
+"""install.sh looks before it writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+TOOLS = ("awk", "basename", "cat", "cut", "df", "dirname", "grep", "head", "id", "sed", "sha256sum", "sort", "tail")
+MISSING = 3
+
+
+@dataclass
+class Newcomer:
+    """A copy of what install.sh reads, with a search path of its own."""
+
+    checkout: Path
+    tools: Path
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def install(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run install.sh with nothing of this process's environment."""
+        variables = {"PATH": str(self.tools), "HOME": str(self.home), **self.variables}
+        command = [self._bash(), str(self.checkout / "install.sh"), *arguments]
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    def tool(self, name: str, script: str) -> None:
+        """Put a program on the search path."""
+        path = self.tools / name
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!{self._bash()}\n{script}\n")
+        path.chmod(0o755)
+
+    def written(self) -> set[str]:
+        """Whatever is there that a checkout does not bring."""
+        brought = {"install.sh", "pyproject.toml", "config"}
+        return {path.name for path in (*self.checkout.iterdir(), *self.home.iterdir())} - brought
+
+    @staticmethod
+    def _bash() -> str:
+        found = shutil.which("bash")
+        assert found
+        return found
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, root: Path) -> Newcomer:
+    """Someone with a fresh checkout, an empty home and no Python."""
+    newcomer = Newcomer(tmp_path / "doorward", tmp_path / "bin", tmp_path / "home")
+    for folder in (newcomer.checkout, newcomer.tools, newcomer.home):
+        folder.mkdir()
+    for name in ("install.sh", "pyproject.toml"):
+        shutil.copy(root / name, newcomer.checkout)
+    shutil.copytree(root / "config" / "lock", newcomer.checkout / "config" / "lock")
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        assert found, tool
+        (newcomer.tools / tool).symlink_to(found)
+    return newcomer
+
+
+def _with_this_python(newcomer: Newcomer) -> None:
+    newcomer.variables["DOORWARD_PYTHON"] = os.path.realpath(sys.executable)
+
+
+def test_without_python_one_apt_line_says_what_to_do(newcomer: Newcomer) -> None:
+    """The line can be pasted as it stands, and nothing has been written."""
+    done = newcomer.install("demo")
+    assert done.returncode == MISSING
+    assert "sudo apt install python3 python3-venv" in done.stderr.splitlines()
+    assert not newcomer.written()
+
+
+def test_a_python_without_venv_is_named_in_the_apt_line(newcomer: Newcomer) -> None:
+    """Debian splits venv off; each Python has its own package."""
+    newcomer.tool("python3.12", '[ "$1" = -c ] || printf "%s\\n" cp312-x86_64 glibc 2.39 ""')
+    done = newcomer.install("demo")
+    assert done.returncode == MISSING
+    assert "sudo apt install python3.12-venv" in done.stderr.splitlines()
+    assert not newcomer.written()
+
+
+def test_a_python_that_is_too_old_is_not_taken(newcomer: Newcomer) -> None:
+    """Its version is said."""
+    newcomer.tool("python3", '[ "$1" = --version ] && echo Python 3.9.2 || exit 1')
+    done = newcomer.install("test")
+    assert done.returncode == MISSING
+    assert "python3 is Python 3.9.2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ("cp311-armv7l glibc 2.36", "a 32-bit Pi OS is not enough"),
+        ("cp311-aarch64 glibc 2.31", "glibc 2.34 or newer is needed, this system has glibc 2.31"),
+        ("cp311-x86_64 '' ''", "this system has another C library"),
+    ],
+)
+def test_a_machine_without_wheels_is_refused_with_the_reason(newcomer: Newcomer, facts: str, said: str) -> None:
+    """No apt line helps there."""
+    newcomer.tool("python3", f'[ "$1" = -c ] || printf "%s\\n" {facts} ""')
+    done = newcomer.install("demo")
+    assert done.returncode == MISSING
+    assert said in done.stderr
+
+
+def test_a_full_disk_is_noticed_before_it_is_written_to(newcomer: Newcomer) -> None:
+    """How much is needed, and where, is said."""
+    newcomer.tool("df", 'printf "%s\\n" head "/dev/sda1 1000000 900000 102400 90% /"')
+    done = newcomer.install("demo")
+    assert done.returncode == MISSING
+    assert "/ has 100 MB free" in done.stderr
+    assert not newcomer.written()
+
+
+def test_an_index_out_of_reach_is_noticed_before_anything_is_written(newcomer: Newcomer) -> None:
+    """Asked through pip itself, so that proxies and mirrors are found as they will be later."""
+    _with_this_python(newcomer)
+    newcomer.variables["PIP_INDEX_URL"] = "http://127.0.0.1:9/simple"
+    newcomer.variables["PIP_CONFIG_FILE"] = os.devnull
+    done = newcomer.install("demo")
+    assert done.returncode == MISSING
+    assert "pip reaches no package index" in done.stderr
+    assert not newcomer.written()
+
+
+@pytest.mark.parametrize("arguments", [("launch",), ("setup", "everything")])
+def test_an_unknown_verb_is_a_wrong_call(newcomer: Newcomer, arguments: tuple[str, ...]) -> None:
+    """The usage is shown."""
+    done = newcomer.install(*arguments)
+    assert done.returncode == 2
+    assert "usage: ./install.sh demo" in done.stderr
+    assert not newcomer.written()
+
+
+def test_help_names_the_one_folder_outside_the_checkout(newcomer: Newcomer) -> None:
+    """Before anything is done, one can read where it goes."""
+    done = newcomer.install("--help")
+    assert done.returncode == 0
+    assert f"{newcomer.home}/.cache/doorward" in done.stdout
