@@ -1,8 +1,8 @@
 """A photograph from untrusted bytes to one upright BGR picture, or a refusal with a stable word.
 
-Refused as ``empty``, ``not_a_picture``, ``truncated`` (cut off or damaged), ``too_large``, ``too_small``, ``animated``,
-``sixteen_bit`` and ``cmyk``. Sizes are checked in the header, before a pixel is decoded. Colours are taken as sRGB; an
-embedded profile is not applied.
+Refused as ``unreadable`` (the file), ``empty``, ``not_a_picture``, ``truncated`` (cut off or damaged), ``too_large``,
+``too_small``, ``animated``, ``sixteen_bit`` and ``cmyk``. Sizes are checked in the header, before a pixel is decoded.
+Colours are taken as sRGB; an embedded profile is not applied.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import struct
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,21 @@ _PNG_DEPTH_AT = 24
 
 #: One photograph at a time: it bounds the memory, and the warnings filter set meanwhile belongs to the whole process.
 _one_at_a_time = threading.Lock()
+
+
+def read_photo(path: Path) -> Image:
+    """Read and decode a photograph; see :func:`decode_photo`, whose PhotoErrors carry the file's name."""
+    name = str(path)
+    try:
+        if not path.is_file():
+            raise PhotoError(f"{name} is not a file", reason="unreadable", hint="check the path")
+        with path.open("rb") as file:
+            data = file.read(MAX_PHOTO_BYTES + 1)
+    except (OSError, ValueError) as exc:
+        raise PhotoError(
+            f"cannot read {name}: {exc}", reason="unreadable", hint="check the path and who may read it"
+        ) from exc
+    return decode_photo(data, name=name)
 
 
 def decode_photo(data: bytes, *, name: str) -> Image:
@@ -81,7 +97,7 @@ def _check_container(data: bytes, *, name: str) -> None:
     if not data:
         raise PhotoError(f"{name} is empty", reason="empty", hint="copy the file again")
     if len(data) > MAX_PHOTO_BYTES:
-        raise _too_large(name, f"it has {len(data)} bytes, at most {MAX_PHOTO_BYTES} are read")
+        raise _too_large(name, f"at most {MAX_PHOTO_BYTES} bytes are read")
     if data.startswith(b"GIF8"):
         raise PhotoError(f"{name} is a GIF, a format for animations", reason="animated", hint="use a JPEG photograph")
     if not _magic(data):
