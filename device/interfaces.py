@@ -6,13 +6,14 @@ classes are named in ``device/wiring.py`` only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device.types import Frame, Signal
+from device.types import Candidate, Embedding, Frame, Signal
 
 
 class Clock(Protocol):
@@ -65,6 +66,33 @@ class InferenceSession(Protocol):
 
     def close(self) -> None:
         """Free the model; harmless when closed already."""
+
+
+class GalleryIndex(Protocol):
+    """The enrolled in RAM, all of one model: built from the store, rebuilt whenever it changes, never written."""
+
+    @property
+    def model(self) -> str:
+        """Id of the only model whose vectors it holds and compares."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+
+    def __len__(self) -> int:
+        """How many people it holds."""
+
+    def build(self, vectors: NDArray[np.float32], owners: Sequence[str]) -> None:
+        """Replace everything by ``vectors`` (N, D), float32 of unit length; ``owners`` (N) may name people repeatedly.
+
+        Raises ModelError for another shape or a vector that is not finite or not of unit length; nothing changes then.
+        """
+
+    def search(self, probe: Embedding, *, k: int) -> tuple[Candidate, ...]:
+        """At most ``k`` people, each once with the best of the own vectors, best first; empty when nobody is held.
+
+        Raises ModelError for a probe of another model or shape, or one that is not a finite unit vector.
+        """
 
 
 class Relay(Protocol):
