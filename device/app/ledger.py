@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from device.audit.chain import GENESIS, SALT_BYTES, Anchor, Verdict, seal, verify
-from device.audit.records import ErasureRecord, Moment, Record, entry_body
+from device.audit.records import PersonErased, Moment, Record, entry_body
 from device.interfaces import Clock
 from device.store.audit_rows import append_row, erase_rows, head_row, read_rows
 from device.store.database import Database
@@ -67,7 +67,7 @@ class Ledger:
         """
         with self._database.unit(urgent=True) as unit:
             count = erase_rows(unit, person=handle)
-            self.record(ErasureRecord(entries=count, by_uid=by_uid), urgent=True)
+            self.record(PersonErased(entries=count, by_uid=by_uid), urgent=True)
         return count
 
     def head(self) -> Anchor:

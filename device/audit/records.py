@@ -18,7 +18,7 @@ from device.types import Decision, LivenessEvidence, Person, Word
 
 #: Version of the entries' form.
 FORM = 1
-_VERB = re.compile(r"[a-z][a-z_.-]{0,31}")
+_WORD = re.compile(r"[a-z][a-z_.-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRecord:
+class DecisionMade:
     """The end of a visit.
 
     Attributes:
@@ -104,35 +104,53 @@ class DecisionRecord:
         return {"claimed": self.decision.claimed, "person": self.decision.person, "name": self.name}
 
 
-@dataclass(frozen=True, slots=True)
-class DoorRecord:
-    """What the door answered to a granted decision.
+class Answer(Protocol):
+    """What the door made of a decision; kept by the door controller's own answer."""
 
-    Attributes:
-        decision_seq: Number of the decision's entry.
-        outcome: A stable word such as ``pulsed``, ``stale``, ``fault``.
-        pulse_s: How long the line was driven, None when it was not.
-        detail: The driver's own words about a fault; empty otherwise.
-    """
+    @property
+    def outcome(self) -> Word:
+        """In one word."""
+
+    @property
+    def pulsed(self) -> bool:
+        """Whether the line was driven."""
+
+    @property
+    def pulse_s(self) -> float:
+        """For how long, 0 without a pulse."""
+
+    @property
+    def at_s(self) -> float:
+        """Monotonic time of the answer."""
+
+    @property
+    def fault(self) -> str:
+        """The driver's words about a fault, empty otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAnswered:
+    """What the door made of a granted decision, told apart by track and frame; who it was stands in the decision."""
 
     kind: ClassVar[str] = "door"
     person: ClassVar[str | None] = None
-    decision_seq: int
-    outcome: str
-    pulse_s: float | None = None
-    detail: str = ""
+    decision: Decision
+    answer: Answer
 
     def body(self) -> JsonObject:
-        """All of it."""
+        """Outcome and times."""
         return {
-            "decision_seq": self.decision_seq,
-            "outcome": self.outcome,
-            "pulse_s": _number(self.pulse_s),
-            "detail": _text(self.detail),
+            "track": int(self.decision.track),
+            "frame_number": int(self.decision.frame_number),
+            "outcome": self.answer.outcome.value,
+            "pulsed": bool(self.answer.pulsed),
+            "pulse_s": _number(self.answer.pulse_s),
+            "at_s": _number(self.answer.at_s),
+            "fault": _text(self.answer.fault),
         }
 
     def personal(self) -> JsonObject:
-        """Nothing: who it was stands in the decision."""
+        """Nothing."""
         return {}
 
 
@@ -186,7 +204,7 @@ class PersonRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ErasureRecord:
+class PersonErased:
     """The personal fields of somebody's entries were erased; says how many, not whose."""
 
     kind: ClassVar[str] = "erasure"
@@ -204,34 +222,22 @@ class ErasureRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StartRecord:
+class Started:
     """The program started to decide.
 
     Attributes:
-        version: Of the program.
-        platform: ``sim``, ``pi`` or ``jetson``.
-        pack: Pack of models.
-        people: How many are enrolled.
-        config_sha256: Of the configuration in force, 64 hex digits.
+        about: One line on what is running: version, platform, pack.
+        config_sha256: Of the configuration in force, 64 hex digits; empty where unknown.
     """
 
     kind: ClassVar[str] = "start"
     person: ClassVar[str | None] = None
-    version: str
-    platform: str
-    pack: str
-    people: int
-    config_sha256: str
+    about: str
+    config_sha256: str = ""
 
     def body(self) -> JsonObject:
         """All of it."""
-        return {
-            "version": self.version,
-            "platform": self.platform,
-            "pack": self.pack,
-            "people": self.people,
-            "config_sha256": self.config_sha256,
-        }
+        return {"about": _text(self.about), "config_sha256": self.config_sha256}
 
     def personal(self) -> JsonObject:
         """Nothing."""
@@ -239,7 +245,7 @@ class StartRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StopRecord:
+class Stopped:
     """The program stopped in order; ``cause`` is a stable word such as ``signal``, ``end_of_stream``, ``error``."""
 
     kind: ClassVar[str] = "stop"
@@ -255,28 +261,17 @@ class StopRecord:
         return {}
 
 
-class CameraState(Word):
-    """What became of the camera."""
-
-    OPENED = "opened"
-    LOST = "lost"
-    FROZEN = "frozen"
-    BACK = "back"
-    ENDED = "ended"
-
-
 @dataclass(frozen=True, slots=True)
-class CameraRecord:
-    """The camera changed its state; ``detail`` must not hold an address with a password in it."""
+class CameraChanged:
+    """The camera was lost, froze, came back or ended; ``state`` is a stable word, never an address with a password."""
 
     kind: ClassVar[str] = "camera"
     person: ClassVar[str | None] = None
-    state: CameraState
-    detail: str = ""
+    state: str
 
     def body(self) -> JsonObject:
         """All of it."""
-        return {"state": self.state.value, "detail": _text(self.detail)}
+        return {"state": _word(self.state)}
 
     def personal(self) -> JsonObject:
         """Nothing."""
@@ -284,25 +279,31 @@ class CameraRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedRequestRecord:
+class RequestRefused:
     """A request on the control socket was refused.
 
     Attributes:
-        verb: What was asked for, as the peer wrote it; anything that is not a plain word is written as ``unreadable``.
         reason: Why, a stable word.
         uid: The peer's user id by the kernel's word, None where unknown.
+        verb: What was asked for, as the peer wrote it; what is not a plain word is written as ``unreadable``.
+        suppressed: How many more there were since the last such entry.
     """
 
     kind: ClassVar[str] = "refused_request"
     person: ClassVar[str | None] = None
-    verb: str
     reason: str
     uid: int | None = None
+    verb: str = ""
+    suppressed: int = 0
 
     def body(self) -> JsonObject:
         """All of it, without any text of the peer's choosing."""
-        verb = self.verb if _VERB.fullmatch(self.verb) else "unreadable"
-        return {"verb": verb, "reason": self.reason, "uid": self.uid}
+        return {
+            "reason": _word(self.reason),
+            "uid": self.uid,
+            "verb": _word(self.verb) if self.verb else None,
+            "suppressed": self.suppressed,
+        }
 
     def personal(self) -> JsonObject:
         """Nothing."""
@@ -328,6 +329,10 @@ def _number(value: float | None) -> JsonValue:
         return None
     number = float(value)
     return number if math.isfinite(number) else "not_finite"
+
+
+def _word(value: str) -> str:
+    return value if _WORD.fullmatch(value) else "unreadable"
 
 
 def _text(value: str) -> str:
