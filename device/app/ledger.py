@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 from device.audit.chain import GENESIS, SALT_BYTES, Anchor, Verdict, seal, verify
-from device.audit.records import PersonErased, Moment, Record, entry_body
+from device.audit.entry import Moment, Record, entry_body
+from device.audit.records import PersonErased
 from device.interfaces import Clock
 from device.store.audit_rows import append_row, erase_rows, head_row, read_rows
 from device.store.database import Database

@@ -7,51 +7,12 @@ administered the door must remain answerable.
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import ClassVar, Protocol
 
 from device.audit.canonical import JsonObject, JsonValue
+from device.audit.entry import json_number, json_text, json_time, json_word
 from device.types import Decision, LivenessEvidence, Person, Word
-
-#: Version of the entries' form.
-FORM = 1
-_WORD = re.compile(r"[a-z][a-z_.-]{0,31}")
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When and in which life of the device something happened.
-
-    Attributes:
-        boot_id: Identifies the start of the program; monotonic times of different boots are not compared.
-        monotonic_s: Seconds of the monotonic clock.
-        wall: Wall time, timezone-aware.
-        wall_trusted: Whether the wall clock was known to be right.
-    """
-
-    boot_id: str
-    monotonic_s: float
-    wall: datetime
-    wall_trusted: bool
-
-
-class Record(Protocol):
-    """One event that is worth an entry."""
-
-    kind: ClassVar[str]
-
-    @property
-    def person(self) -> str | None:
-        """Handle of the person it is about; None where it is about nobody."""
-
-    def body(self) -> JsonObject:
-        """What is kept for ever: nothing that tells who."""
-
-    def personal(self) -> JsonObject:
-        """What is erased with the person; empty where it is about nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +43,17 @@ class DecisionMade:
         return {
             "reason": made.reason.value,
             "granted": made.granted,
-            "similarity": _number(made.similarity),
-            "runner_up": _number(made.runner_up),
-            "threshold": _number(self.threshold),
+            "similarity": json_number(made.similarity),
+            "runner_up": json_number(made.runner_up),
+            "threshold": json_number(self.threshold),
             "pack": self.pack,
             "votes": int(made.votes),
             "track": int(made.track),
             "frame_number": int(made.frame_number),
-            "captured_s": _number(made.captured_s),
-            "decided_s": _number(made.decided_s),
-            "first_usable_s": _number(made.first_usable_s),
-            "claimed_s": _number(made.claimed_s),
+            "captured_s": json_number(made.captured_s),
+            "decided_s": json_number(made.decided_s),
+            "first_usable_s": json_number(made.first_usable_s),
+            "claimed_s": json_number(made.claimed_s),
             "quality": [reason.value for reason in made.quality],
             "liveness": _evidence(made.liveness),
         }
@@ -144,9 +105,9 @@ class DoorAnswered:
             "frame_number": int(self.decision.frame_number),
             "outcome": self.answer.outcome.value,
             "pulsed": bool(self.answer.pulsed),
-            "pulse_s": _number(self.answer.pulse_s),
-            "at_s": _number(self.answer.at_s),
-            "fault": _text(self.answer.fault),
+            "pulse_s": json_number(self.answer.pulse_s),
+            "at_s": json_number(self.answer.at_s),
+            "fault": json_text(self.answer.fault),
         }
 
     def personal(self) -> JsonObject:
@@ -198,8 +159,8 @@ class PersonRecord:
         return {
             "person": self.subject.handle,
             "name": self.subject.name,
-            "valid_from": _time(self.subject.valid_from),
-            "valid_until": _time(self.subject.valid_until),
+            "valid_from": json_time(self.subject.valid_from),
+            "valid_until": json_time(self.subject.valid_until),
         }
 
 
@@ -237,7 +198,7 @@ class Started:
 
     def body(self) -> JsonObject:
         """All of it."""
-        return {"about": _text(self.about), "config_sha256": self.config_sha256}
+        return {"about": json_text(self.about), "config_sha256": self.config_sha256}
 
     def personal(self) -> JsonObject:
         """Nothing."""
@@ -271,7 +232,7 @@ class CameraChanged:
 
     def body(self) -> JsonObject:
         """All of it."""
-        return {"state": _word(self.state)}
+        return {"state": json_word(self.state)}
 
     def personal(self) -> JsonObject:
         """Nothing."""
@@ -299,49 +260,15 @@ class RequestRefused:
     def body(self) -> JsonObject:
         """All of it, without any text of the peer's choosing."""
         return {
-            "reason": _word(self.reason),
+            "reason": json_word(self.reason),
             "uid": self.uid,
-            "verb": _word(self.verb) if self.verb else None,
+            "verb": json_word(self.verb) if self.verb else None,
             "suppressed": self.suppressed,
         }
 
     def personal(self) -> JsonObject:
         """Nothing."""
         return {}
-
-
-def entry_body(record: Record, *, moment: Moment) -> JsonObject:
-    """The body of an entry: form, kind, time and what the record says."""
-    return {
-        "form": FORM,
-        "kind": record.kind,
-        "boot_id": moment.boot_id,
-        "monotonic_s": _number(moment.monotonic_s),
-        "wall": _time(moment.wall),
-        "wall_trusted": moment.wall_trusted,
-        "data": record.body(),
-    }
-
-
-def _number(value: float | None) -> JsonValue:
-    # A broken model's NaN must not keep the denial that it caused out of the audit.
-    if value is None:
-        return None
-    number = float(value)
-    return number if math.isfinite(number) else "not_finite"
-
-
-def _word(value: str) -> str:
-    return value if _WORD.fullmatch(value) else "unreadable"
-
-
-def _text(value: str) -> str:
-    # The system's error texts may hold bytes that are no UTF-8.
-    return value.encode(errors="replace").decode()[:200]
-
-
-def _time(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _evidence(evidence: LivenessEvidence | None) -> JsonValue:
@@ -354,9 +281,9 @@ def _evidence(evidence: LivenessEvidence | None) -> JsonValue:
             {
                 "prompt": step.prompt.value,
                 "outcome": step.outcome,
-                "angle_deg": _number(step.angle_deg),
-                "response_s": _number(step.response_s),
-                "residual": _number(step.residual),
+                "angle_deg": json_number(step.angle_deg),
+                "response_s": json_number(step.response_s),
+                "residual": json_number(step.residual),
             }
             for step in evidence.steps
         ],
