@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from device.errors import ModelError
 from device.interfaces import InferenceSession
 from device.types import Box, Detection, Image
-from device.vision.warp import Cutter
+from device.vision.warp import Cutter, Similarity
 
 #: Side of the network's input in pixels.
 INPUT_PX = 192
@@ -68,7 +68,7 @@ class BlazeFaceDetector:
         step = max(height, width) * (1 + 2 * padding) / INPUT_PX
         left = (width - INPUT_PX * step) / 2
         top = (height - INPUT_PX * step) / 2
-        planes = self._cutter.planes(self._cutter.cut(image, np.array([[step, 0, left], [0, step, top]], np.float64)))
+        planes = self._cutter.planes(self._cutter.cut(image, Similarity(a=step, b=0, x0=left, y0=top)))
         np.multiply(planes, np.float32(1 / 127.5), out=self._tensor[0])
         np.subtract(self._tensor, np.float32(1), out=self._tensor)
         boxes, scores = self._outputs(self._session.run(self._tensor))
@@ -80,8 +80,10 @@ class BlazeFaceDetector:
         rows = _decode(boxes[chosen], self._anchors[chosen])
         rows = rows * np.float32(step) + np.tile(np.array((left, top), np.float32), 8)
         weights = 1 / (1 + np.exp(-np.clip(scores[chosen], -100, 100).astype(np.float64)))
-        merged = weighted_nms(rows, weights.astype(np.float32))
-        merged.sort(key=lambda item: -item.box.area)
+        merged = [
+            found for found in weighted_nms(rows, weights.astype(np.float32)) if found.box.width > 0 < found.box.height
+        ]
+        merged.sort(key=lambda found: -found.box.area)
         return tuple(merged[: self._max_faces])
 
     def _outputs(self, outputs: tuple[NDArray[np.float32], ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

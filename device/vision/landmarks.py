@@ -11,7 +11,7 @@ import numpy as np
 from device.errors import ModelError
 from device.interfaces import InferenceSession
 from device.types import Box, Detection, Image, Points, Pose
-from device.vision.warp import Cutter
+from device.vision.warp import Cutter, Similarity
 
 #: Side of the network's input in pixels.
 INPUT_PX = 192
@@ -101,7 +101,7 @@ class FaceMesh:
         cos, sin = step * math.cos(roi.angle), step * math.sin(roi.angle)
         x0 = roi.x - (cos - sin) * INPUT_PX / 2
         y0 = roi.y - (sin + cos) * INPUT_PX / 2
-        square = self._cutter.cut(image, np.array([[cos, -sin, x0], [sin, cos, y0]], np.float64))
+        square = self._cutter.cut(image, Similarity(a=cos, b=sin, x0=x0, y0=y0))
         np.multiply(self._cutter.planes(square), np.float32(1 / 255), out=self._tensor[0])
         outputs = self._session.run(self._tensor)
         if tuple(output.shape for output in outputs) != ((1, LANDMARKS, 3), (1, 1)):

@@ -8,8 +8,9 @@ import numpy as np
 from device.types import Box, Detection, Face, Image
 from device.vision.align import Aligner
 from device.vision.detector import BlazeFaceDetector
-from device.vision.landmarks import FaceMesh, head_pose, roi_of_detection
+from device.vision.landmarks import FaceMesh, MeshFace, head_pose, roi_of_detection
 from device.vision.quality import Gates, QualityMeter
+from device.vision.tracker import SAME_FACE_IOU, overlap
 
 #: Larger pictures are reduced to this side for the detector, averaging: its plain sampling aliases above some 3:1.
 DETECT_PX = 640
@@ -36,30 +37,33 @@ def find_faces(
     Raises:
         ModelError: A model failed.
     """
-    aligner, meter = Aligner(), QualityMeter()
-    height, width = image.shape[:2]
-    faces: list[Face] = []
+    found: list[MeshFace] = []
     for padding in (0.0, PADDING):
         for detection in _detect(image, detector, padding=padding):
-            found = mesh.locate(image, roi_of_detection(detection))
-            if not found.presence >= min_presence:
-                continue
-            pose = head_pose(found.landmarks)
-            chip = aligner.chip(image, found.landmarks)
-            faces.append(
-                Face(
-                    track=len(faces),
-                    frame_number=0,
-                    captured_s=0.0,
-                    box=found.box,
-                    landmarks=found.landmarks,
-                    presence=found.presence,
-                    pose=pose,
-                    quality=meter.measure(chip, box=found.box, size=(height, width), pose=pose, gates=gates),
-                )
-            )
-        if faces:
+            face = mesh.locate(image, roi_of_detection(detection))
+            if face.presence >= min_presence and all(overlap(face.box, other.box) < SAME_FACE_IOU for other in found):
+                found.append(face)
+        if found:
             break
+    found.sort(key=lambda face: -face.box.area)
+    aligner, meter = Aligner(), QualityMeter()
+    height, width = image.shape[:2]
+    faces = []
+    for number, face in enumerate(found):
+        pose = head_pose(face.landmarks)
+        chip = aligner.chip(image, face.landmarks)
+        faces.append(
+            Face(
+                track=number,
+                frame_number=0,
+                captured_s=0.0,
+                box=face.box,
+                landmarks=face.landmarks,
+                presence=face.presence,
+                pose=pose,
+                quality=meter.measure(chip, box=face.box, size=(height, width), pose=pose, gates=gates),
+            )
+        )
     return tuple(faces)
 
 

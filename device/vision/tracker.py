@@ -4,7 +4,7 @@ A track promises that one face was followed without a break. Whenever that is in
 number, and whatever was proven about the old one is void:
 
 * frames more than MAX_GAP_S apart, going back in time, or of another size end all tracks;
-* presence below the limit ends the track;
+* presence below the limit ends the track, and so does a size that no face has;
 * a jump or a sudden change of size renumbers it;
 * two tracks that come to lie on one face: the younger ends, the older is renumbered, since nobody can tell which of
   the two faces is left;
@@ -32,6 +32,10 @@ SAME_FACE_IOU = 0.4
 SUPPORT_IOU = 0.3
 #: Detections in a row that may miss a track: hands before the face and turned heads escape the detector, not the mesh.
 MAX_UNSUPPORTED = 2
+#: Faces narrower or lower than this are none: BlazeFace finds nothing below some 20 pixels.
+MIN_SIDE_PX = 8.0
+#: Nor is a face whose larger side is so many times the picture's.
+MAX_SIDE = 3.0
 #: From this presence on, a track needs no detection (real faces have 0.98 and more).
 HIGH_PRESENCE = 0.95
 
@@ -82,7 +86,7 @@ class Tracker:
         """What the mesh found where each of :attr:`tracks` was, in their order."""
         kept: list[Track] = []
         for track, mesh in zip(self._tracks, located, strict=True):
-            if not mesh.presence >= self._min_presence:
+            if not self._is_face(mesh):
                 continue
             if not continuous(track.mesh.box, mesh.box):
                 kept.append(self._new(mesh))
@@ -120,9 +124,14 @@ class Tracker:
     def add(self, located: Sequence[MeshFace]) -> None:
         """Begin a track on each of these faces that is one and that nobody follows yet."""
         for mesh in located:
-            if mesh.presence >= self._min_presence and self._on(mesh.box) is None:
+            if self._is_face(mesh) and self._on(mesh.box) is None:
                 self._tracks.append(self._new(mesh))
         self._order()
+
+    def _is_face(self, mesh: MeshFace) -> bool:
+        smaller, larger = sorted((mesh.box.width, mesh.box.height))
+        limit = MAX_SIDE * max(self._size or (0, 0))
+        return mesh.presence >= self._min_presence and smaller >= MIN_SIDE_PX and larger <= limit
 
     def _on(self, box: Box) -> Track | None:
         return next((track for track in self._tracks if overlap(track.mesh.box, box) >= SAME_FACE_IOU), None)

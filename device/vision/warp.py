@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from device.types import Image
 
-Matrix = NDArray[np.float64]
-"""(2, 3): maps pixels of the cut square (x, y, 1) to pixels of the picture."""
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """Turn, scale and shift from pixels of a cut square to pixels of the picture.
+
+    ``x_picture = a * x - b * y + x0`` and ``y_picture = b * x + a * y + y0``: pixels per pixel is ``hypot(a, b)``.
+    """
+
+    a: float
+    b: float
+    x0: float
+    y0: float
 
 
 class Cutter:
@@ -33,26 +46,25 @@ class Cutter:
         self._planes: Image = np.empty((4, side, side), np.uint8)
         # Red first: networks take RGB, pictures are BGR. The fourth plane is the widened channel, never read.
         self._targets = [self._planes[2], self._planes[1], self._planes[0], self._planes[3]]
-        corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)], np.float64)
-        self._corners = np.ascontiguousarray(corners.T)
+        self._matrix = np.zeros((2, 3), np.float64)
 
-    def cut(self, image: Image, inverse: Matrix) -> Image:
+    def cut(self, image: Image, place: Similarity) -> Image:
         """The square as (side, side, 4) BGRA, overwritten by the next call; alpha means nothing."""
         height, width = image.shape[:2]
-        reach = inverse @ self._corners
-        low_x, low_y = reach.min(1).tolist()
-        high_x, high_y = reach.max(1).tolist()
-        # One pixel more on each side for the bilinear neighbours. Kept inside the picture even when the square is not.
-        left = min(max(int(low_x) - 1, 0), width - 1)
-        top = min(max(int(low_y) - 1, 0), height - 1)
-        right = max(min(int(high_x) + 3, width), left + 1)
-        bottom = max(min(int(high_y) + 3, height), top + 1)
+        x_span = self._side * place.a, -self._side * place.b
+        y_span = self._side * place.b, self._side * place.a
+        # Some pixels more for the bilinear neighbours. Kept inside the picture even when the square is not.
+        left = min(max(int(place.x0 + min(x_span[0], 0) + min(x_span[1], 0)) - 1, 0), width - 1)
+        top = min(max(int(place.y0 + min(y_span[0], 0) + min(y_span[1], 0)) - 1, 0), height - 1)
+        right = max(min(int(place.x0 + max(x_span[0], 0) + max(x_span[1], 0)) + 3, width), left + 1)
+        bottom = max(min(int(place.y0 + max(y_span[0], 0) + max(y_span[1], 0)) + 3, height), top + 1)
         near = image[top:bottom, left:right]
-        matrix = inverse.copy()
-        matrix[0, 2] -= left
-        matrix[1, 2] -= top
-        if self._smooth:
-            near = _shrink(near, matrix)
+        matrix = self._matrix
+        matrix[0] = place.a, -place.b, place.x0 - left
+        matrix[1] = place.b, place.a, place.y0 - top
+        factor = int(math.hypot(place.a, place.b))
+        if self._smooth and factor > 1:
+            near = _shrink(near, factor, matrix)
         cv2.warpAffine(
             cv2.cvtColor(near, cv2.COLOR_BGR2BGRA),
             matrix,
@@ -69,15 +81,12 @@ class Cutter:
         return self._planes[:3]
 
 
-def _shrink(near: Image, matrix: Matrix) -> Image:
-    """Average blocks of pixels where the warp would skip over them; adapts the matrix in place."""
-    factor = int(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if factor < 2:
-        return near
+def _shrink(near: Image, factor: int, matrix: NDArray[np.float64]) -> Image:
+    """Average blocks of factor x factor pixels; adapts the matrix in place."""
     width = max(near.shape[1] // factor, 1)
     height = max(near.shape[0] // factor, 1)
     small: Image = cv2.resize(near, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    # Centres of pixels: x_small = (x + 0.5) * width / width_near - 0.5.
+    # Centres of pixels: x_small = (x + 0.5) * width_small / width - 0.5.
     for row, share in ((0, width / near.shape[1]), (1, height / near.shape[0])):
         matrix[row] *= share
         matrix[row, 2] += 0.5 * share - 0.5
