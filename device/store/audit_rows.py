@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from device.store.database import Database, Row, Unit
+from device.store.database import Database, Unit
+from device.store.driver import Row
 from device.types import AuditEntry
 
 _COLUMNS = "seq, body, hash, personal, salt"

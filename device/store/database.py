@@ -1,4 +1,4 @@
-"""The only module that knows the database driver: opening, transactions, quota, integrity.
+"""The open database: transactions, quota and reserve, integrity, traces of what was erased.
 
 Measured: with WAL and synchronous=FULL no acknowledged commit was lost in 600 simulated power cuts; with NORMAL up to
 25 were. A full disk refuses deletes and checkpoints too, hence the quota (``max_page_count``) and the ballast.
@@ -6,7 +6,6 @@ Measured: with WAL and synchronous=FULL no acknowledged commit was lost in 600 s
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,27 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The driver comes without types.
-from sqlcipher3 import dbapi2 as driver  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-from device.errors import BusyError, ConfigError, CorruptError, DoorwardError, FullError, StateError
+from device.errors import ConfigError, CorruptError, FullError, StateError
 from device.keys import StateKeys
 from device.store.creation import open_state_files
+from device.store.driver import (
+    WAL_PAGES,
+    Row,
+    Value,
+    change,
+    configure,
+    connect,
+    full_error,
+    make_database,
+    migrate,
+    run,
+)
 from device.store.files import BALLAST_NAME, DATABASE_NAME, Ballast, write_check
-from device.store.schema import SchemaStep, schema_steps
+from device.store.schema import schema_steps
 
 PAGES_PER_MB = 256
-#: The write-ahead log is folded into the database after so many pages: 0.25 MiB, some sixteen entries. SQLite's own
-#: 1000 pages would let the log outgrow the ballast.
-_WAL_PAGES = 64
 #: An urgent unit that finds less free disk than this lets the ballast go: one log of full length, twice.
-_SCARCE_BYTES = 2 * _WAL_PAGES * 4096
-
-_RAW_KEY = re.compile(r"x'[0-9a-f]{64}'")
-_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
-
-Value = None | int | float | str | bytes
-Row = tuple[Any, ...]
+_SCARCE_BYTES = 2 * WAL_PAGES * 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +69,25 @@ class Unit:
 
     def execute(self, sql: str, *values: Value) -> int:
         """Run one statement, return the number of rows it changed. Raises StateError and its kinds."""
-        return int(self._run(sql, values).rowcount)
+        return self._run(sql, values)[1]
 
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """Run one query, see also the unit's own changes. Raises StateError and its kinds."""
-        try:
-            return list(self._run(sql, values).fetchall())
-        except driver.Error as exc:
-            self.doomed = True
-            raise translate(exc) from exc
+        return self._run(sql, values)[0]
 
     def erase_traces(self) -> None:
         """After the commit, overwrite what this unit deleted wherever the files still hold it."""
         self.scrub = True
 
-    def _run(self, sql: str, values: tuple[Value, ...]) -> Any:
+    def _run(self, sql: str, values: tuple[Value, ...]) -> tuple[list[Row], int]:
         # After some errors SQLite has rolled back on its own: whatever came next would be committed by itself.
         if self.doomed:
             raise StateError("this transaction is over", hint="start the operation again")
         try:
-            return self._connection.execute(sql, values)
-        except driver.Error as exc:
+            return change(self._connection, sql, *values)
+        except StateError:
             self.doomed = True
-            raise translate(exc) from exc
+            raise
 
 
 class Database:
@@ -106,7 +101,7 @@ class Database:
         self._quota_pages = quota_pages
         self._scrub_pending = False
         reserve = quota_pages - ordinary_pages
-        self._ballast = Ballast(directory / BALLAST_NAME, size=4096 * (reserve + 2 * _WAL_PAGES))
+        self._ballast = Ballast(directory / BALLAST_NAME, size=4096 * (reserve + 2 * WAL_PAGES))
         self._ballast.fill()
 
     @classmethod
@@ -141,12 +136,12 @@ class Database:
         check = open_state_files(
             directory,
             check=keys.check,
-            create=(lambda aside: _make(aside, keys=keys, steps=steps)) if create else None,
+            create=(lambda aside: make_database(aside, keys=keys, steps=steps)) if create else None,
         )
-        connection = _connect(path, keys=keys)
+        connection = connect(path, keys=keys)
         try:
             try:
-                _configure(connection)
+                configure(connection)
                 migrate(connection, steps=steps)
             except CorruptError as exc:
                 if check.exists():
@@ -207,16 +202,16 @@ class Database:
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """Run one query outside or inside a unit. Raises StateError and its kinds."""
         with self._lock:
-            return _query(self._connection, sql, *values)
+            return run(self._connection, sql, *values)
 
     def integrity(self) -> tuple[str, ...]:
         """Every problem found by checking each page's authentication and the whole structure; empty when sound."""
         with self._lock:
             try:
-                problems = [str(row[0]) for row in _query(self._connection, "PRAGMA cipher_integrity_check")]
-                problems += [str(row[0]) for row in _query(self._connection, "PRAGMA integrity_check")]
+                problems = [str(row[0]) for row in run(self._connection, "PRAGMA cipher_integrity_check")]
+                problems += [str(row[0]) for row in run(self._connection, "PRAGMA integrity_check")]
                 problems += [
-                    f"foreign key: {row[0]} {row[1]}" for row in _query(self._connection, "PRAGMA foreign_key_check")
+                    f"foreign key: {row[0]} {row[1]}" for row in run(self._connection, "PRAGMA foreign_key_check")
                 ]
             except CorruptError as exc:
                 return (exc.message,)
@@ -252,7 +247,7 @@ class Database:
                     hint="make room on the disk that holds the state directory",
                 )
             self._limit(self._ordinary_pages)
-        _query(self._connection, "BEGIN IMMEDIATE")
+        run(self._connection, "BEGIN IMMEDIATE")
 
     def _use_reserve(self, unit: Unit) -> None:
         if unit.urgent:
@@ -271,121 +266,21 @@ class Database:
         # max_page_count cannot go below the present size, so what urgent units took would leave their half-filled
         # pages to ordinary ones.
         if not unit.urgent and self._used_pages() > self._ordinary_pages:
-            raise _quota_error()
-        _query(self._connection, "COMMIT")
+            raise full_error()
+        run(self._connection, "COMMIT")
 
     def _scrub(self) -> None:
         # secure_delete has zeroed the cells in the newest version of each page; older versions lie in the log.
         # What cannot be done now is no reason to report a committed unit as failed.
         try:
-            busy = _query(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+            busy = run(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
             self._scrub_pending = bool(busy)
         except StateError:
             self._scrub_pending = True
 
     def _limit(self, pages: int) -> None:
-        _query(self._connection, f"PRAGMA max_page_count = {pages:d}")
+        run(self._connection, f"PRAGMA max_page_count = {pages:d}")
 
     def _used_pages(self) -> int:
-        pages = int(_query(self._connection, "PRAGMA page_count")[0][0])
-        return pages - int(_query(self._connection, "PRAGMA freelist_count")[0][0])
-
-
-def migrate(connection: Any, *, steps: tuple[SchemaStep, ...]) -> None:
-    """Apply the steps that a database lacks, each in one transaction. Raises StateError for a newer schema."""
-    version = int(_query(connection, "PRAGMA user_version")[0][0])
-    if version > len(steps):
-        raise StateError(
-            f"the database has schema {version}, this program knows {len(steps)}",
-            hint="install the version of Doorward that wrote it, or a newer one",
-        )
-    for step in steps[version:]:
-        _apply(connection, step=step)
-
-
-def _apply(connection: Any, *, step: SchemaStep) -> None:
-    try:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version = {step.version:d};\nCOMMIT;")
-    except driver.Error as exc:
-        if connection.in_transaction:
-            connection.rollback()
-        raise translate(exc) from exc
-
-
-def translate(error: Exception) -> DoorwardError:
-    """The project's own error for one of the driver's."""
-    code = int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-    if code == _FULL:
-        return _quota_error()
-    if code in (_CORRUPT, _NOTADB):
-        return CorruptError(f"the database is damaged: {error}", hint="restore the state directory from its backup")
-    if code in (_BUSY, _LOCKED):
-        return BusyError("the database is in use by another process", hint="stop the other process")
-    if code in (_IOERR, _READONLY, _CANTOPEN):
-        return StateError(f"the database cannot be read or written: {error}", hint="check disk and mount")
-    return StateError(f"the database refused: {error}", hint="this is a mistake in the program: report it")
-
-
-def _quota_error() -> FullError:
-    return FullError(
-        "the database has used up its quota or the disk",
-        hint="raise audit.quota_mb or make room on the disk that holds the state directory",
-    )
-
-
-def _query(connection: Any, sql: str, *values: Value) -> list[Row]:
-    try:
-        return list(connection.execute(sql, values).fetchall())
-    except driver.Error as exc:
-        raise translate(exc) from exc
-
-
-def _connect(path: Path, *, keys: StateKeys) -> Any:
-    raw_key = f"x'{keys.database.hex()}'"
-    # A key of any other form would be taken for a passphrase, without a word.
-    if _RAW_KEY.fullmatch(raw_key) is None:
-        raise StateError("the database key has not 32 bytes", hint="restore the state key from its backup")
-    try:
-        connection = driver.connect(str(path), isolation_level=None, check_same_thread=False, timeout=0)
-    except driver.Error as exc:
-        raise translate(exc) from exc
-    try:
-        _query(connection, f'PRAGMA key = "{raw_key}"')
-        # It would otherwise write page numbers and errors to standard error.
-        _query(connection, "PRAGMA cipher_log_level = NONE")
-        _check_encrypts(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_encrypts(connection: Any) -> None:
-    version = _query(connection, "PRAGMA cipher_version")
-    if not version or not version[0][0]:
-        raise StateError("the database driver cannot encrypt", hint="install sqlcipher3, not sqlite3")
-
-
-def _configure(connection: Any) -> None:
-    _query(connection, "SELECT count(*) FROM sqlite_master")
-    for name, value, expected in (
-        ("journal_mode", "WAL", "wal"),
-        ("synchronous", "FULL", 2),
-        ("foreign_keys", "ON", 1),
-        ("secure_delete", "ON", 1),
-        ("temp_store", "MEMORY", 2),
-        ("trusted_schema", "OFF", 0),
-        ("wal_autocheckpoint", str(_WAL_PAGES), _WAL_PAGES),
-    ):
-        _query(connection, f"PRAGMA {name} = {value}")
-        if _query(connection, f"PRAGMA {name}")[0][0] != expected:
-            raise StateError(f"the database does not accept {name} = {value}", hint="use a local file system")
-
-
-def _make(path: Path, *, keys: StateKeys, steps: tuple[SchemaStep, ...]) -> None:
-    connection = _connect(path, keys=keys)
-    try:
-        _query(connection, "PRAGMA synchronous = FULL")
-        migrate(connection, steps=steps)
-    finally:
-        connection.close()
+        pages = int(run(self._connection, "PRAGMA page_count")[0][0])
+        return pages - int(run(self._connection, "PRAGMA freelist_count")[0][0])

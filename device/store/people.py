@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 import numpy as np
 
 from device.errors import CorruptError, NotFoundError, UsageError
-from device.store.database import Database, Row, Unit
+from device.store.database import Database, Unit
+from device.store.driver import Row
 from device.types import Embedding, Person, Word
 
 MAX_NAME_CHARACTERS = 200
