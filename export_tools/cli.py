@@ -195,8 +195,8 @@ def _wrapped_usage() -> Iterator[None]:
         raise UsageError(exc.format_message(), hint="doorward-export --help") from exc
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run `doorward-export`; the return value is the exit code."""
+def run(arguments: list[str] | None = None) -> int:
+    """Run `doorward-export` with these arguments (the command line's, if None) and return the exit code."""
     try:
         with _wrapped_usage():
             outcome = app(args=arguments, prog_name="doorward-export", standalone_mode=False)
@@ -207,3 +207,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("interrupted; call this again and it goes on where it stopped\n")
         return 130
     return outcome if isinstance(outcome, int) else 0
+
+
+def main() -> None:
+    """The console script: run and exit."""
+    sys.exit(run())

@@ -60,6 +60,8 @@ class _Builder:
         return constant
 
     def shape(self, index: int) -> tuple[int, ...]:
+        if index < 0:
+            raise _refuse("an operator lacks an input")
         return self.graph.tensors[index].shape
 
     def activate(self, step: Operator, kind: str, inputs: list[str], **attributes: Any) -> None:
@@ -248,6 +250,13 @@ def convert_tflite(data: bytes, *, outputs: tuple[Output, ...], batch: int | Non
         PackError: The file is damaged or uses what the converter does not know (``unconvertible``).
     """
     graph = read_tflite(data)
+    try:
+        return _convert(graph, outputs=outputs, batch=batch)
+    except (IndexError, KeyError, ValueError, TypeError, ArithmeticError, MemoryError) as exc:
+        raise _refuse(f"its operators contradict one another ({exc})") from exc
+
+
+def _convert(graph: Graph, *, outputs: tuple[Output, ...], batch: int | None) -> bytes:
     size: int | str = "N" if batch is None else batch
     builder = _Builder(graph=graph, batch=size)
     if len(graph.inputs) != 1 or len(builder.shape(graph.inputs[0])) != 4:
