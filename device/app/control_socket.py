@@ -31,8 +31,6 @@ _log = logging.getLogger(__name__)
 _SO_PEERGROUPS = 59
 _UCRED = struct.Struct("3i")
 
-Handler = Callable[[Request, tuple[AttachedFile, ...]], Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -47,6 +45,9 @@ class Peer:
     pid: int
     uid: int
     gids: frozenset[int]
+
+
+Handler = Callable[[Request, tuple[AttachedFile, ...], Peer], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ class ControlSocket:
     """The server: one thread that accepts, one short-lived thread per connection.
 
     Args:
-        state: State directory; the caller holds its lock (a socket found there is therefore nobody's and is removed).
-        handle: Does a request and returns what JSON can hold; may raise DoorwardError. Called from several threads.
+        directory: State directory; the caller holds its lock (a socket found there is therefore nobody's and is
+            removed).
+        handle: Does a peer's request and returns what JSON can hold; may raise DoorwardError. Called from several
+            threads.
         refused: Told about a peer that was turned away and how many more there were since; rate-limited.
         clock: Its monotonic side limits the rate.
         group: Gid whose members may connect beside root and the daemon's own user.
@@ -94,7 +97,7 @@ class ControlSocket:
 
     def __init__(
         self,
-        state: Path,
+        directory: Path,
         *,
         handle: Handler,
         refused: Callable[[Peer, int], None],
@@ -103,7 +106,7 @@ class ControlSocket:
         limits: SocketLimits = SocketLimits(),
         identify: Callable[[socket.socket], Peer] = peer_of,
     ) -> None:
-        self._state = state
+        self._directory = directory
         self._handle = handle
         self._refused = refused
         self._clock = clock
@@ -159,7 +162,7 @@ class ControlSocket:
     def _bind(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
-            directory = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self._bind_in(listener, directory)
             finally:
@@ -169,7 +172,7 @@ class ControlSocket:
         except OSError as exc:
             listener.close()
             raise StateError(
-                f"cannot make the control socket in {self._state}: {exc.strerror}",
+                f"cannot make the control socket in {self._directory}: {exc.strerror}",
                 hint="the state directory must be a local one that this user may write to",
             ) from exc
         return listener
@@ -194,7 +197,7 @@ class ControlSocket:
         self._inode = made.st_dev, made.st_ino
 
     def _remove_own(self) -> None:
-        path = self._state / SOCKET_NAME
+        path = self._directory / SOCKET_NAME
         try:
             found = path.lstat()
             if (found.st_dev, found.st_ino) == self._inode:
@@ -245,7 +248,7 @@ class ControlSocket:
             self._send(connection, reply_error(busy), now=True)
             connection.close()
             return
-        worker = threading.Thread(target=self._serve, args=(connection,), name="control-connection", daemon=True)
+        worker = threading.Thread(target=self._serve, args=(connection, peer), name="control-connection", daemon=True)
         with self._lock:
             self._workers[worker] = connection
         try:
@@ -269,10 +272,10 @@ class ControlSocket:
         _log.warning("control: uid %d is not allowed (pid %d)", peer.uid, peer.pid)
         self._refused(peer, suppressed)
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, peer: Peer) -> None:
         try:
             with connection:
-                self._send(connection, self._answer(connection))
+                self._send(connection, self._answer(connection, peer))
         except Exception:  # noqa: BLE001  # one peer must not end the service for all
             _log.exception("control: a connection failed")
         finally:
@@ -280,11 +283,11 @@ class ControlSocket:
                 self._workers.pop(threading.current_thread(), None)
             self._slots.release()
 
-    def _answer(self, connection: socket.socket) -> bytes:
+    def _answer(self, connection: socket.socket, peer: Peer) -> bytes:
         try:
             deadline = Deadline(self._clock.monotonic, idle_s=self._limits.idle_s, total_s=self._limits.total_s)
             incoming = read_request(connection, deadline=deadline)
-            return reply_result(self._handle(incoming.request, incoming.files))
+            return reply_result(self._handle(incoming.request, incoming.files, peer))
         except DoorwardError as exc:
             return reply_error(exc)
         except Exception:  # noqa: BLE001

@@ -26,7 +26,7 @@ class Daemon:
     refused: list[tuple[Peer, int]] = field(default_factory=list)
     answer: Callable[[Request], Any] = lambda request: {"verb": request.verb}
 
-    def handle(self, request: Request, files: tuple[AttachedFile, ...]) -> Any:
+    def handle(self, request: Request, files: tuple[AttachedFile, ...], peer: Peer) -> Any:  # noqa: ARG002
         """Remember and answer."""
         self.asked.append((request, files))
         return self.answer(request)
