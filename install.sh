@@ -6,7 +6,9 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 venv="$root/.venv"
 stamps="$venv/doorward"
+state="$root/.doorward"
 cache="${DOORWARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-$root}/.cache}/doorward}"
+[ "${cache#/}" != "$cache" ] || cache="$PWD/$cache"
 locks="$root/config/lock"
 
 # What a complete set-up takes, measured on Debian 12 x86-64 and rounded up: environment, state and pack here; wheels and archives there.
@@ -240,7 +242,7 @@ set_up() {
   install_project
   install_ann
   say "[4/4] model pack"
-  "$venv/bin/doorward-export" convert --pack door --state "$root/.doorward"
+  "$venv/bin/doorward-export" convert --pack door --state "$state"
   [ "$1" != --bench ] || install_bench
   exec 9>&-
 }
@@ -256,7 +258,7 @@ case "$verb" in
   *) usage >&2; exit 2 ;;
 esac
 
-export DOORWARD_CACHE="$cache" TMPDIR="$cache/tmp" PIP_CACHE_DIR="$cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
+export DOORWARD_CACHE="$cache" DOORWARD_STATE="$state" TMPDIR="$cache/tmp" PIP_CACHE_DIR="$cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
 unset PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 
 case "$verb" in

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from device.keys import KeyFile, StateKeys
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("DOORWARD_SHARED", ROOT.parent / "shared"))
 SHARED_REASON = "needs ../shared"
@@ -144,6 +146,12 @@ def door_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def door_pack(door_state: Path) -> Path:
     """Folder of the built pack ``door``; not to be written to."""
     return door_state / "packs" / "door"
+
+
+@pytest.fixture(scope="session")
+def door_keys(door_state: Path) -> StateKeys:
+    """The keys that vouch for ``door_pack``."""
+    return StateKeys.derive(KeyFile(door_state / "state.key").load())
 
 
 @pytest.fixture(scope="session")
