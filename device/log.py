@@ -9,6 +9,7 @@ every word of 32 or more hexadecimal digits (handles, keys, digests).
 from __future__ import annotations
 
 import logging
+import numbers
 import re
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import Literal, TextIO
 
 #: All loggers of the project are below these names.
 _OURS = ("device", "export_tools")
-_PLAIN = (bool, int, float, str, Enum, Path, BaseException, type(None))
+_PLAIN = (numbers.Number, str, Enum, Path, BaseException, type(None))
 _SECRET = re.compile(r"\b[0-9A-Fa-f]{32,}\b")
 #: Control characters could forge lines or drive a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -43,6 +44,7 @@ class OneLine(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)sZ %(levelname)s %(threadName)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, traceback included."""
