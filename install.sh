@@ -12,8 +12,8 @@ cache="${DOORWARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-$root}/.cache}/doorward}"
 locks="$root/config/lock"
 
 # What a complete set-up takes, measured on Debian 12 x86-64 and rounded up: environment, state and pack here; wheels and archives there.
-checkout_mb=1100
-cache_mb=700
+checkout_mb=850
+cache_mb=450
 
 usage() {
   cat <<END
@@ -169,9 +169,11 @@ install_wheels() {
   pip install --quiet --require-hashes --no-deps --no-index --find-links "$cache/wheels" -r "$1" >&2
 }
 
-# From source: pinned by hash as well, built with what the lock has put into the environment.
+# From source: pinned by hash as well, built with what the lock has put into the environment. The archives that the pack and the
+# demo have fetched are taken from the cache.
 install_source() {
-  pip install --require-hashes --no-deps --no-build-isolation --timeout "${PIP_DEFAULT_TIMEOUT:-30}" --retries 8 -r "$1"
+  pip --no-cache-dir install --require-hashes --no-deps --no-build-isolation --find-links "$cache/archives" \
+    --timeout "${PIP_DEFAULT_TIMEOUT:-30}" --retries 8 -r "$1"
 }
 
 make_environment() {
