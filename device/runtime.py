@@ -22,13 +22,16 @@ from device.app.visit import Doorkeeper
 from device.audit.records import CameraChanged, Started, Stopped
 from device.camera.capture import CameraHealth, CaptureLoop
 from device.camera.slot import FrameSlot
-from device.door.controller import DoorController
+from device.camera.watch import CameraState
+from device.door.controller import DoorController, DoorState
 from device.errors import DoorwardError
 from device.interfaces import Clock, Signals
 from device.types import Decision, Signal
 
 _log = logging.getLogger(__name__)
 
+#: In these states nobody is before the camera any more, as far as anyone can know.
+_BLIND = frozenset({CameraState.LOST, CameraState.FROZEN, CameraState.WRONG_SIZE})
 #: How long a stop waits for each thread.
 JOIN_S = 5.0
 #: How long the gate waits for a frame before it looks after its mailbox and the camera's state.
@@ -59,17 +62,30 @@ class Daemon:
 
     Args:
         parts: What it is made of.
+        stop: Ends every thread; shared with what waits inside the parts.
         on_decision: Told about each decision after the door has moved or not; must not block.
     """
 
-    def __init__(self, parts: Parts, *, on_decision: Callable[[Decision], None] = lambda _: None) -> None:
+    def __init__(
+        self, parts: Parts, *, stop: threading.Event, on_decision: Callable[[Decision], None] = lambda _: None
+    ) -> None:
         self._parts = parts
         self._on_decision = on_decision
-        self._stop = threading.Event()
+        self._stop = stop
         self._done = threading.Event()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self.decisions = 0
+
+    @property
+    def camera(self) -> CameraHealth:
+        """How the camera is."""
+        return self._parts.capture.health()
+
+    @property
+    def door_state(self) -> DoorState:
+        """Whether the relay is driven."""
+        return self._parts.door.state
 
     @property
     def ready(self) -> threading.Event:
@@ -85,7 +101,7 @@ class Daemon:
         """Run until stopped or until the source ends. Raises what killed a thread, after everything was let go."""
         parts = self._parts
         threads = (
-            threading.Thread(target=self._guarded(lambda: parts.capture.run(self._stop)), name="capture", daemon=True),
+            threading.Thread(target=self._guarded(parts.capture.run), name="capture", daemon=True),
             threading.Thread(target=self._guarded(self._gate), name="gate", daemon=True),
         )
         parts.ledger.record(Started(parts.about), urgent=True)
@@ -111,7 +127,7 @@ class Daemon:
             parts.mailbox.run_pending()
             seen = self._watch_camera(seen)
             if frame is None:
-                if parts.slot.closed:
+                if parts.slot.ended:
                     break
                 continue
             try:
@@ -121,7 +137,6 @@ class Daemon:
             except Exception:
                 # Locked, and nothing of this visit survives; a fault that stays ends the daemon.
                 _log.exception("a frame could not be dealt with")
-                parts.door.lock()
                 parts.doorkeeper.forget()
                 failures += 1
                 if failures >= _MAX_FAILURES:
@@ -138,7 +153,7 @@ class Daemon:
             if seen is not None:
                 _log.warning("camera: %s", health.state)
                 parts.ledger.record(CameraChanged(str(health.state)), urgent=False)
-            if not health.usable:
+            if health.state in _BLIND:
                 self._report(parts.doorkeeper.dismiss())
         return health
 

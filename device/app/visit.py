@@ -47,6 +47,7 @@ class Doorkeeper:
         signals: Signals,
         clock: Clock,
         rules: VisitRules,
+        pack: str,
     ) -> None:
         self._vision = vision
         self._roster = roster
@@ -56,6 +57,7 @@ class Doorkeeper:
         self._signals = signals
         self._clock = clock
         self._rules = rules
+        self._pack = pack
         self._visit: Visitor | None = None
         self._resting: dict[int, float] = {}
         self._let_in: dict[str, float] = {}
@@ -132,7 +134,7 @@ class Doorkeeper:
         self._visit = None
         self._resting[visit.track] = decision.decided_s
         try:
-            self._ledger.record(DecisionMade(decision), urgent=decision.granted)
+            self._ledger.record(self._entry(decision), urgent=decision.granted)
         except DoorwardError as exc:
             _log.error("the decision could not be audited: %s", exc.message)
             if decision.granted:
@@ -142,6 +144,15 @@ class Doorkeeper:
             decision = self._open(decision)
         self._signals.show(Signal.GRANTED if decision.granted else Signal.DENIED)
         return decision
+
+    def _entry(self, decision: Decision) -> DecisionMade:
+        person = self._roster.person(decision.claimed) if decision.claimed is not None else None
+        return DecisionMade(
+            decision,
+            name=person.name if person is not None else None,
+            threshold=self._rules.threshold,
+            pack=self._pack,
+        )
 
     def _open(self, decision: Decision) -> Decision:
         answer = self._door.open(decision)
