@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageCms
@@ -234,6 +234,7 @@ def test_cut_off_at_any_length_it_is_refused_or_complete(format: str) -> None:  
     assert complete <= 20  # PNG: checksums (4 + 4) and end chunk (12)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused_in_words(data: bytes) -> None:
     """Whatever it is, it is a PhotoError or a picture."""
@@ -241,6 +242,7 @@ def test_arbitrary_bytes_are_refused_in_words(data: bytes) -> None:
     assert image is not None or reason
 
 
+@settings(deadline=None)
 @given(
     format=st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "MPO"]),
     at=st.integers(min_value=0, max_value=400),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.camera.sources import SourceKind, classify_source, public_name
@@ -59,6 +59,7 @@ def test_a_bare_number_is_answered_with_the_device_it_may_mean() -> None:
     assert "/dev/video0" in refused.value.hint
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_words_are_a_kind_or_a_camera_error(source: str) -> None:
     """NUL bytes, brackets, very odd addresses."""
