@@ -20,6 +20,9 @@ import pytest
 
 from device.keys import KeyFile, StateKeys
 
+# Tests that load the runtime without the product's own backend must not report to its vendor either.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("DOORWARD_SHARED", ROOT.parent / "shared"))
 SHARED_REASON = "needs ../shared"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+
+# From 1.29 on, ONNX Runtime for Linux makes a device id and reports sessions to its vendor, unless it is told not to
+# before it is loaded. A door reports to nobody but its owner.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort  # type: ignore[import-untyped]
 
 from device.errors import ModelError
 
