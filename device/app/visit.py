@@ -180,9 +180,9 @@ class Doorkeeper:
         return None
 
     def _leave(self, reason: Reason) -> Decision | None:
-        """End the visit without a judgement; who was never good enough to be compared leaves no trace."""
+        """End the visit without a judgement; a passer-by, neither recognised nor asked anything, leaves no trace."""
         visit, self._visit = self._visit, None
-        if visit is None or visit.first is None:
+        if visit is None or not (visit.asked or visit.claim is not None):
             return None
         return self._conclude(visit, self._decision(visit, reason))
 

@@ -131,6 +131,11 @@ class Visitor:
             self.claimed_s = self.votes[-1].captured_s
 
     @property
+    def asked(self) -> bool:
+        """Whether the person was asked to do something."""
+        return self.liveness is not None and bool(self.liveness.evidence.steps)
+
+    @property
     def claim(self) -> str | None:
         """Handle the confirmed votes agree on, proven alive or not."""
         return tally(self.votes, k=self._rules.decision.votes, n=self._rules.decision.vote_window)

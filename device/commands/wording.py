@@ -1,0 +1,99 @@
+"""Decisions as sentences and as JSON, the same in every command."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from device.types import Decision, Reason, StepEvidence
+
+_WORDS = {
+    Reason.NO_MATCH: "alive, but nobody enrolled looks like this",
+    Reason.AMBIGUOUS: "alive, but two enrolled people look too much like this",
+    Reason.UNSETTLED: "alive, but the frames did not agree on who it is",
+    Reason.NOT_LIVE: "the face moved like a flat picture",
+    Reason.NO_RESPONSE: "the head was not turned when asked to",
+    Reason.WRONG_RESPONSE: "the head was turned another way than asked",
+    Reason.LIVENESS_ERROR: "the proof of life could not be taken",
+    Reason.FACE_CHANGED: "the face was not the same throughout",
+    Reason.LEFT: "left before the proof of life was complete",
+    Reason.POOR_QUALITY: "the face was never seen well enough",
+    Reason.NOT_NEAREST: "somebody else stood in front",
+    Reason.UNKNOWN_PERSON: "was removed a moment ago",
+    Reason.DISABLED: "is disabled",
+    Reason.NOT_YET_VALID: "is not valid yet",
+    Reason.EXPIRED: "is not valid any more",
+    Reason.CLOCK_UNTRUSTED: "has limits in time, and the clock is not trusted",
+    Reason.COOL_DOWN: "was let in a moment ago",
+    Reason.STALE_FRAME: "the picture was too old when the door was to open",
+    Reason.AUDIT_UNAVAILABLE: "the decision could not be recorded, so the door stayed shut",
+    Reason.DOOR_FAULT: "the relay did not answer",
+    Reason.MODEL_ERROR: "a model failed",
+}
+
+
+def explain(decision: Decision, *, name: str | None, threshold: float) -> str:
+    """One sentence on why; ``name`` is the claimed person's, None where nobody was recognised."""
+    parts = [f"welcome, {name or 'somebody enrolled'}" if decision.granted else _WORDS[decision.reason]]
+    if decision.similarity is not None and decision.reason not in (Reason.LEFT, Reason.NO_RESPONSE):
+        sign = ">=" if decision.similarity >= threshold else "<"
+        parts.append(f"similarity {decision.similarity:.3f} {sign} {threshold:.3f}")
+    if not decision.granted and decision.claimed is not None:
+        parts.append(f"claimed to be {name or 'somebody enrolled'}")
+    if decision.liveness is not None and decision.liveness.steps:
+        parts.append(_steps(decision.liveness.steps))
+    if decision.quality:
+        parts.append(", ".join(str(reason).replace("_", " ") for reason in decision.quality))
+    return "; ".join(parts)
+
+
+def _steps(steps: tuple[StepEvidence, ...]) -> str:
+    passed = sum(step.outcome == "passed" for step in steps)
+    last = steps[-1]
+    turns = f"{passed} of {len(steps)} head turns"
+    if last.outcome != "passed" and last.residual is not None:
+        return f"{turns}, depth {last.residual:.3f}"
+    residuals = [step.residual for step in steps if step.residual is not None]
+    return f"{turns}, depth {min(residuals):.3f} or more" if residuals else turns
+
+
+def decision_json(decision: Decision, *, name: str | None = None) -> dict[str, Any]:
+    """A decision for machines: stable words, no number that JSON does not know."""
+    evidence = decision.liveness
+    return {
+        "outcome": "granted" if decision.granted else "denied",
+        "reason": str(decision.reason),
+        "person": decision.person,
+        "claimed": decision.claimed,
+        "name": name,
+        "similarity": _number(decision.similarity),
+        "runner_up": _number(decision.runner_up),
+        "votes": decision.votes,
+        "track": decision.track,
+        "frame_number": decision.frame_number,
+        "captured_s": _number(decision.captured_s),
+        "decided_s": _number(decision.decided_s),
+        "first_usable_s": _number(decision.first_usable_s),
+        "claimed_s": _number(decision.claimed_s),
+        "quality": [str(reason) for reason in decision.quality],
+        "liveness": None
+        if evidence is None
+        else {
+            "method": evidence.method,
+            "samples": evidence.samples,
+            "steps": [
+                {
+                    "prompt": str(step.prompt),
+                    "outcome": step.outcome,
+                    "angle_deg": _number(step.angle_deg),
+                    "response_s": _number(step.response_s),
+                    "residual": _number(step.residual),
+                }
+                for step in evidence.steps
+            ],
+        },
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return round(value, 6) if value is not None and math.isfinite(value) else None
