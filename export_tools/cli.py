@@ -1,24 +1,18 @@
 """`doorward-export`: bring archives, build packs, verify them.
 
-    doorward-export fetch      bring the archives of a pack (and the demo's photographs) into the cache
-    doorward-export convert    fetch, convert, and put the sealed pack into the state directory
-    doorward-export verify     check a built pack, file by file
-
 Exit codes are those of :mod:`device.errors`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Final, NoReturn
 
-import click
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -30,21 +24,7 @@ from export_tools.build import build_pack, pack_directory, verify_pack
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
 from export_tools.fetch import Fetcher, default_cache
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
-
-PackOption = Annotated[str, typer.Option("--pack", help="Which pack: a description in models/packs.")]
-MirrorOption = Annotated[
-    Path | None, typer.Option("--mirror", help="Folder with the archives, used instead of the package index.")
-]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Never open a network connection.")]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder that keeps the archives (else $DOORWARD_CACHE/archives).")
-]
-StateOption = Annotated[Path, typer.Option("--state", envvar="DOORWARD_STATE", help="The state directory.")]
-KeyOption = Annotated[Path | None, typer.Option("--key-file", help="The state key (else state.key in --state).")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for machines.")]
-
-DEFAULT_STATE = Path(".doorward")
+DEFAULT_STATE: Final = ".doorward"
 
 
 class TerminalReporter:
@@ -82,13 +62,15 @@ class TerminalReporter:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _fetcher(*, cache: Path | None, mirror: Path | None, offline: bool) -> Fetcher:
+def _fetcher(options: argparse.Namespace) -> Fetcher:
     reporter = TerminalReporter(Console(stderr=True))
-    return Fetcher(cache=cache or default_cache(), mirror=mirror, offline=offline, reporter=reporter)
+    return Fetcher(
+        cache=options.cache or default_cache(), mirror=options.mirror, offline=options.offline, reporter=reporter
+    )
 
 
-def _mac_key(state: Path, key_file: Path | None, *, create: bool) -> bytes:
-    return StateKeys.derive(KeyFile(key_file or state / "state.key", create=create).load()).pack_mac
+def _mac_key(options: argparse.Namespace, *, create: bool) -> bytes:
+    return StateKeys.derive(KeyFile(options.key_file or options.state / "state.key", create=create).load()).pack_mac
 
 
 def _as_dict(pack: Pack) -> dict[str, Any]:
@@ -116,67 +98,35 @@ def _print_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
-@app.command()
-def fetch(
-    *,
-    pack: PackOption = "door",
-    demo_photos: Annotated[bool, typer.Option("--demo-photos", help="Bring the demo's photographs too.")] = False,
-    mirror: MirrorOption = None,
-    offline: OfflineOption = False,
-    cache: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Bring the archives of a pack into the cache, verified."""
-    fetcher = _fetcher(cache=cache, mirror=mirror, offline=offline)
-    card, _ = load_pack_card(pack)
-    archives = list(card.archives.values())
-    if demo_photos:
+def _fetch(options: argparse.Namespace) -> None:
+    fetcher = _fetcher(options)
+    archives = list(load_pack_card(options.pack)[0].archives.values())
+    if options.demo_photos:
         archives.append(load_card(PACKS_DIRECTORY / "demo-photos.yaml", PhotoCard)[0].archive)
     paths = {archive.file: fetcher.fetch(archive) for archive in archives}
-    if as_json:
-        _print_json({"pack": pack, "archives": {name: str(path) for name, path in paths.items()}})
-    else:
-        for archive in archives:
-            typer.echo(f"ok  {paths[archive.file]}  sha256 {archive.sha256[:16]}...")
+    if options.json:
+        _print_json({"pack": options.pack, "archives": {name: str(path) for name, path in paths.items()}})
+        return
+    for archive in archives:
+        sys.stdout.write(f"ok  {paths[archive.file]}  sha256 {archive.sha256[:16]}...\n")
 
 
-@app.command()
-def convert(
-    *,
-    pack: PackOption = "door",
-    state: StateOption = DEFAULT_STATE,
-    key_file: KeyOption = None,
-    mirror: MirrorOption = None,
-    offline: OfflineOption = False,
-    cache: CacheOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Build even where nothing changed.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Fetch and convert the models of a pack and put them, sealed under the state key, into the state directory."""
+def _convert(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    fetcher = _fetcher(cache=cache, mirror=mirror, offline=offline)
-    key = _mac_key(state, key_file, create=True)
-    result = build_pack(pack, state=state, mac_key=key, fetcher=fetcher, force=force)
+    key = _mac_key(options, create=True)
+    result = build_pack(options.pack, state=options.state, mac_key=key, fetcher=_fetcher(options), force=options.force)
     elapsed_s = time.monotonic() - started
-    if as_json:
+    if options.json:
         _print_json({**_as_dict(result.pack), "built": result.built, "elapsed_s": round(elapsed_s, 3)})
-    else:
-        done = f"built in {elapsed_s:.1f} s" if result.built else "is up to date"
-        typer.echo(f"pack {pack} {done}: {result.pack.directory}")
+        return
+    done = f"built in {elapsed_s:.1f} s" if result.built else "is up to date"
+    sys.stdout.write(f"pack {options.pack} {done}: {result.pack.directory}\n")
 
 
-@app.command()
-def verify(
-    *,
-    pack: PackOption = "door",
-    state: StateOption = DEFAULT_STATE,
-    key_file: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check a built pack: seal, manifest, and every model to the byte."""
-    key = _mac_key(state, key_file, create=False)
-    sound = verify_pack(pack_directory(state, pack), mac_key=key)
-    if as_json:
+def _verify(options: argparse.Namespace) -> None:
+    key = _mac_key(options, create=False)
+    sound = verify_pack(pack_directory(options.state, options.pack), mac_key=key)
+    if options.json:
         _print_json(_as_dict(sound))
         return
     table = Table("role", "model", "bytes", "sha256", "licence")
@@ -184,29 +134,55 @@ def verify(
         table.add_row(role, entry.model_id, f"{entry.size_bytes:,}", entry.sha256[:16], entry.source.licence)
     console = Console()
     console.print(table)
-    console.print(f"pack {pack} is complete and unaltered: {sound.directory}", highlight=False, soft_wrap=True)
+    console.print(f"pack {options.pack} is complete and unaltered: {sound.directory}", highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def _wrapped_usage() -> Iterator[None]:
-    try:
-        yield
-    except click.UsageError as exc:
-        raise UsageError(exc.format_message(), hint="doorward-export --help") from exc
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong call like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="doorward-export", description="Bring archives, build model packs, verify them.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, action: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(action=action)
+        added.add_argument("--pack", default="door", help="which pack: a description in models/packs (door)")
+        added.add_argument("--json", action="store_true", help="print the result for machines")
+        return added
+
+    fetch = command("fetch", _fetch, "Bring the archives of a pack into the cache, verified.")
+    convert = command("convert", _convert, "Fetch, convert, and put the sealed pack into the state directory.")
+    verify = command("verify", _verify, "Check a built pack: seal, manifest, and every model to the byte.")
+    fetch.add_argument("--demo-photos", action="store_true", help="bring the demo's photographs too")
+    convert.add_argument("--force", action="store_true", help="build even where nothing changed")
+    for added in (fetch, convert):
+        added.add_argument("--mirror", type=Path, help="folder with the archives, used instead of the package index")
+        added.add_argument("--offline", action="store_true", help="never open a network connection")
+        added.add_argument("--cache", type=Path, help="folder that keeps the archives ($DOORWARD_CACHE/archives)")
+    for added in (convert, verify):
+        state = os.environ.get("DOORWARD_STATE", DEFAULT_STATE)
+        added.add_argument("--state", type=Path, default=Path(state), help=f"the state directory ({state})")
+        added.add_argument("--key-file", type=Path, help="the state key (state.key in the state directory)")
+    return parser
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run `doorward-export` with these arguments (the command line's, if None) and return the exit code."""
     try:
-        with _wrapped_usage():
-            outcome = app(args=arguments, prog_name="doorward-export", standalone_mode=False)
+        options = _parser().parse_args(arguments)
+        options.action(options)
     except DoorwardError as exc:
         sys.stderr.write(f"error: {exc.message}\n" + (f"hint: {exc.hint}\n" if exc.hint else ""))
         return exc.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         sys.stderr.write("interrupted; call this again and it goes on where it stopped\n")
         return 130
-    return outcome if isinstance(outcome, int) else 0
+    return 0
 
 
 def main() -> None:

@@ -70,7 +70,8 @@ def pip_settings() -> IndexSettings:
             origin, name, value = setting.groups()
             found[origin, name] = str(ast.literal_eval(value))
     address = found.get((":env:", "index-url")) or found.get(("global", "index-url")) or PYPI_SIMPLE_ENDPOINT
-    settings = IndexSettings(address, found.get((":env:", "cert")) or found.get(("global", "cert")))
+    # Never an empty string: as a session's `verify` it would switch verification off.
+    settings = IndexSettings(address, found.get((":env:", "cert")) or found.get(("global", "cert")) or None)
     if urlsplit(address).scheme not in ("http", "https"):
         raise DownloadError(
             f"the package index {settings.shown} is not reached over HTTP",
@@ -82,7 +83,7 @@ def pip_settings() -> IndexSettings:
 def open_session(settings: IndexSettings) -> requests.Session:
     """A session that trusts what pip trusts and asks for no re-encoding of what it fetches."""
     session = requests.Session()
-    if settings.certificates is not None:
+    if settings.certificates:
         session.verify = settings.certificates
     return session
 

@@ -1,0 +1,265 @@
+"""Building a pack: from a description and small archives to a sealed folder, and what stops it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from device.errors import DownloadError, PackError
+from device.vision.pack import ROLES, load_pack
+from export_tools import build, cards, cli
+from export_tools.build import build_pack, pack_directory, verify_pack
+from export_tools.cards import load_pack_card
+from export_tools.fetch import Fetcher
+from tests.export_tools import dat_writer
+from tests.export_tools.tflite_writer import ModelWriter
+
+KEY = bytes(range(32))
+
+
+def _tflite() -> bytes:
+    model = ModelWriter()
+    source = model.value("in", (1, 4, 4, 3))
+    slope = model.constant(np.array([0.25, 0.5, 1.5], np.float32).reshape(1, 1, 3))
+    model.operator("PRELU", [source, slope], model.value("out", (1, 4, 4, 3)))
+    return model.data()
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A description of the pack `small` and the one archive it needs, in the cache; no network."""
+    members = {"small.tflite": _tflite(), "small.dat": dat_writer.small_network()[0].data()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "small-1.zip").write_bytes(buffer.getvalue())
+    card = yaml.safe_load((cards.PACKS_DIRECTORY / "door.yaml").read_bytes())
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    card["pack"] = "small"
+    card["archives"] = {
+        "small": {
+            "project": "small", "version": "1", "file": "small-1.zip", "kind": "zip", "sha256": digest,
+            "size_bytes": len(buffer.getvalue()),
+        }
+    }  # fmt: skip
+    for role, model in card["models"].items():
+        member = "small.dat" if role == "embedder" else "small.tflite"
+        data = members[member]
+        model |= {
+            "archive": "small", "member": member, "member_sha256": hashlib.sha256(data).hexdigest(),
+            "member_size_bytes": len(data),
+        }  # fmt: skip
+        model["input"]["shape"] = [None, 3, 15, 15] if role == "embedder" else [1, 3, 4, 4]
+        shape = [None, 5] if role == "embedder" else [1, 48]
+        model["outputs"] = [{"name": "out", "source": "out", "shape": shape, "meaning": "numbers"}]
+        if role == "embedder":
+            model["outputs"][0]["name"] = "embedding"
+    packs = tmp_path / "descriptions"
+    packs.mkdir()
+    (packs / "small.yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
+    monkeypatch.setattr(cards, "PACKS_DIRECTORY", packs)
+    return tmp_path
+
+
+@pytest.fixture
+def offline(workplace: Path, listener: Any) -> Fetcher:
+    """A fetcher that has the archive and nothing else."""
+    return Fetcher(cache=workplace / "cache", offline=True, reporter=listener)
+
+
+def _build(workplace: Path, fetcher: Fetcher, **options: Any) -> Any:
+    return build_pack("small", state=workplace / "state", mac_key=KEY, fetcher=fetcher, **options)
+
+
+def _change_card(workplace: Path, old: str, new: str) -> None:
+    path = workplace / "descriptions" / "small.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_pack_is_built_sealed_and_nothing_is_left_beside_it(workplace: Path, offline: Fetcher) -> None:
+    """The manifest says where everything came from."""
+    result = _build(workplace, offline)
+    assert result.built
+    packs = workplace / "state" / "packs"
+    assert sorted(path.name for path in packs.iterdir()) == [".lock", "small"]
+    manifest = load_pack(packs / "small", mac_key=KEY).manifest
+    assert manifest.models["embedder"].source.archive == "small-1.zip"
+    assert manifest.thresholds == load_pack_card("small")[0].thresholds
+    assert {"numpy", "onnx", "tflite", "python", "converter"} == set(manifest.built_with)
+
+
+def test_a_second_build_does_nothing_and_needs_no_archive(workplace: Path, offline: Fetcher) -> None:
+    """The same inputs, a sound pack."""
+    _build(workplace, offline)
+    (workplace / "cache" / "small-1.zip").unlink()
+    assert not _build(workplace, offline).built
+    with pytest.raises(DownloadError):
+        _build(workplace, offline, force=True)
+    assert verify_pack(pack_directory(workplace / "state", "small"), mac_key=KEY)
+
+
+def test_a_forced_build_gives_the_same_bytes(workplace: Path, offline: Fetcher) -> None:
+    """Conversion is reproducible."""
+    first = _build(workplace, offline).pack
+    second = _build(workplace, offline, force=True)
+    assert second.built
+    assert all(first.model(role).sha256 == second.pack.model(role).sha256 for role in ROLES)
+
+
+def test_another_description_is_built_again(workplace: Path, offline: Fetcher, listener: Any) -> None:
+    """Its hash is in the manifest."""
+    _build(workplace, offline)
+    _change_card(workplace, "0.9547", "0.9548")
+    result = _build(workplace, offline)
+    assert result.built
+    assert result.pack.thresholds.match_cosine == 0.9548
+    assert any("another description" in note for note in listener.notes)
+
+
+def test_a_converter_that_changed_builds_again(
+    workplace: Path, offline: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its revision is part of the inputs."""
+    _build(workplace, offline)
+    monkeypatch.setattr(build, "CONVERTER_REVISION", build.CONVERTER_REVISION + 1)
+    assert _build(workplace, offline).built
+
+
+@pytest.mark.parametrize("damage", ["altered", "missing", "extra", "foreign key", "file", "dangling link"])
+def test_a_pack_that_does_not_verify_is_built_again_and_the_user_is_told(
+    workplace: Path, offline: Fetcher, listener: Any, damage: str
+) -> None:
+    """Whatever is wrong with it."""
+    pack = _build(workplace, offline).pack.directory
+    key = KEY
+    if damage == "altered":
+        (pack / "iris.onnx").write_bytes(b"x")
+    elif damage == "missing":
+        (pack / "iris.onnx").unlink()
+    elif damage == "extra":
+        (pack / "more.onnx").write_bytes(b"x")
+    elif damage == "foreign key":
+        key = bytes(32)
+    else:
+        pack.rename(workplace / "elsewhere")
+        if damage == "file":
+            pack.write_bytes(b"x")
+        else:
+            pack.symlink_to(workplace / "nowhere")
+    result = build_pack("small", state=workplace / "state", mac_key=key, fetcher=offline)
+    assert result.built
+    assert any("built again" in note for note in listener.notes)
+    assert sorted(path.name for path in pack.parent.iterdir()) == [".lock", "small"]
+
+
+def test_a_build_that_fails_leaves_the_old_pack_as_it_was(
+    workplace: Path, offline: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is moved before everything is verified."""
+    _build(workplace, offline)
+
+    def broken(*_: object, **__: object) -> bytes:
+        raise PackError("no", reason="unconvertible")
+
+    monkeypatch.setattr(build, "convert_dlib", broken)
+    with pytest.raises(PackError):
+        _build(workplace, offline, force=True)
+    packs = workplace / "state" / "packs"
+    assert sorted(path.name for path in packs.iterdir()) == [".lock", "small"]
+    assert verify_pack(packs / "small", mac_key=KEY)
+
+
+def test_what_a_killed_build_left_is_cleared_away(workplace: Path, offline: Fetcher) -> None:
+    """A workshop without a builder."""
+    leftover = workplace / "state" / "packs" / ".small.abc123"
+    leftover.mkdir(parents=True)
+    (leftover / "iris.onnx").write_bytes(b"half")
+    _build(workplace, offline)
+    assert not leftover.exists()
+
+
+def test_a_model_of_other_shapes_than_described_is_refused(workplace: Path, offline: Fetcher) -> None:
+    """What the vision stages rely on is proven when the pack is built."""
+    _change_card(workplace, "- 15\n      - 15", "- 16\n      - 16")
+    with pytest.raises(PackError, match="promises") as refusal:
+        _build(workplace, offline)
+    assert refusal.value.reason == "card"
+    assert not (workplace / "state" / "packs" / "small").exists()
+
+
+def test_a_state_directory_that_cannot_be_written_is_named(workplace: Path, offline: Fetcher) -> None:
+    """A file lies in its place."""
+    (workplace / "state").write_bytes(b"")
+    with pytest.raises(PackError, match="state") as refusal:
+        _build(workplace, offline)
+    assert refusal.value.reason == "unwritable"
+
+
+def _run(workplace: Path, *arguments: str) -> int:
+    return cli.run([*arguments, "--pack", "small"])
+
+
+def test_the_command_builds_and_verifies_and_answers_in_json(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`convert` makes the key, `verify` only uses it."""
+    state, cache = ["--state", str(workplace / "state")], ["--cache", str(workplace / "cache")]
+    assert _run(workplace, "convert", *state, *cache, "--offline", "--json") == 0
+    built = json.loads(capsys.readouterr().out)
+    assert built["built"] is True
+    assert set(built["models"]) == set(ROLES)
+    assert _run(workplace, "convert", *state, *cache, "--offline") == 0
+    assert "is up to date" in capsys.readouterr().out
+    assert _run(workplace, "verify", *state, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["match_cosine"] == 0.9547
+    assert _run(workplace, "verify", *state) == 0
+    assert "complete and unaltered" in capsys.readouterr().out
+
+
+def test_the_command_fetches_from_a_mirror(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into a cache of its own."""
+    places = ["--mirror", str(workplace / "cache"), "--cache", str(workplace / "other"), "--json"]
+    assert _run(workplace, "fetch", *places) == 0
+    fetched = json.loads(capsys.readouterr().out)
+    assert fetched["archives"] == {"small-1.zip": str(workplace / "other" / "small-1.zip")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["verify"], 74),
+        (["convert", "--offline", "--cache", "/nonexistent"], 68),
+        (["convert", "--colour", "red"], 64),
+        (["conjure"], 64),
+    ],
+)
+def test_the_command_ends_with_the_exit_code_of_its_error(
+    workplace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, monkeypatch: Any
+) -> None:
+    """And one line each for what happened and what to do."""
+    monkeypatch.setenv("DOORWARD_STATE", str(workplace / "state"))
+    assert _run(workplace, *arguments) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: ")
+    assert lines[1].startswith("hint: ")
+
+
+def test_an_altered_pack_fails_the_verification(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 70, and the file is named."""
+    state = ["--state", str(workplace / "state")]
+    assert _run(workplace, "convert", *state, "--cache", str(workplace / "cache"), "--offline") == 0
+    (workplace / "state" / "packs" / "small" / "iris.onnx").write_bytes(b"x")
+    assert _run(workplace, "verify", *state) == 70
+    assert "iris.onnx" in capsys.readouterr().err

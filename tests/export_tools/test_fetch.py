@@ -1,0 +1,284 @@
+"""Fetching, against a real server on the loopback interface."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device.errors import DownloadError
+from export_tools.cards import Archive
+from export_tools.fetch import Fetcher, default_cache, fetch_photos
+from export_tools.index import IndexSettings
+
+
+@pytest.fixture
+def part(fetcher: Fetcher, archive: Archive) -> Path:
+    """Where an unfinished download lies."""
+    fetcher.cache.mkdir(parents=True)
+    return fetcher.cache / f"{archive.file}.part"
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every attempt to open a socket fails the test."""
+
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", opened)
+    monkeypatch.setattr(socket, "create_connection", opened)
+    monkeypatch.setattr(socket, "getaddrinfo", opened)
+
+
+def test_a_file_is_fetched_verified_and_kept(fetcher: Fetcher, archive: Archive, index: Any, listener: Any) -> None:
+    """The second call asks nobody."""
+    path = fetcher.fetch(archive)
+    assert path.read_bytes() == index.content
+    assert listener.events[0] == ("begin", 0)
+    assert listener.events[-2:] == [("at", len(index.content)), ("end", 0)]
+    assert fetcher.fetch(archive) == path
+    assert index.ranges == [None]
+    assert sorted(p.name for p in fetcher.cache.iterdir()) == [".lock", archive.file]
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(
+    fetcher: Fetcher, archive: Archive, index: Any, part: Path, listener: Any
+) -> None:
+    """The server is asked for the rest alone."""
+    part.write_bytes(index.content[:100_000])
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert index.ranges == ["bytes=100000-"]
+    assert listener.events[0] == ("begin", 100_000)
+    assert not part.exists()
+
+
+def test_a_broken_connection_is_taken_up_again(
+    fetcher: Fetcher, archive: Archive, index: Any, pauses: list[float]
+) -> None:
+    """Each attempt asks for what is still missing; progress starts the pauses anew."""
+    index.faults = ["cut", "cut", "cut"]
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    size = len(index.content)
+    assert index.ranges == [None, f"bytes={size // 2}-", f"bytes={size * 3 // 4}-", f"bytes={size * 7 // 8}-"]
+    assert pauses == [1.0, 1.0, 1.0]
+
+
+def test_a_server_that_ignores_range_restarts_the_file(
+    fetcher: Fetcher, archive: Archive, index: Any, part: Path, listener: Any
+) -> None:
+    """Its first byte is not appended to what was there."""
+    part.write_bytes(index.content[:100_000])
+    index.faults = ["ignore range"]
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert ("at", 0) in listener.events
+
+
+def test_another_range_than_asked_for_restarts_the_file(
+    fetcher: Fetcher, archive: Archive, index: Any, part: Path
+) -> None:
+    """Bytes are never put where they do not belong."""
+    part.write_bytes(index.content[:100_000])
+    index.faults = ["wrong range"]
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert index.ranges == ["bytes=100000-", None]
+
+
+def test_a_range_the_server_does_not_know_restarts_the_file(
+    fetcher: Fetcher, archive: Archive, index: Any, part: Path
+) -> None:
+    """Status 416."""
+    part.write_bytes(index.content[:100_000])
+    index.faults = ["416"]
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert index.ranges == ["bytes=100000-", None]
+
+
+@pytest.mark.parametrize("length", [1000, 262_144, 300_000])
+def test_a_damaged_part_is_thrown_away_and_fetched_anew(
+    fetcher: Fetcher, archive: Archive, index: Any, part: Path, length: int
+) -> None:
+    """Shorter, as long, and longer than the file."""
+    part.write_bytes(b"\xff" * length)
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert index.ranges[-1] is None
+
+
+@pytest.mark.parametrize("status", ["503", "429", "500"])
+def test_a_server_that_is_busy_is_asked_again(
+    fetcher: Fetcher, archive: Archive, index: Any, pauses: list[float], status: str
+) -> None:
+    """With growing pauses."""
+    index.faults = [status] * 3
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+def test_a_server_that_stays_broken_is_given_up(fetcher: Fetcher, archive: Archive, index: Any) -> None:
+    """After five attempts that brought nothing, with a hint."""
+    index.faults = ["503"] * 20
+    with pytest.raises(DownloadError, match="503") as failure:
+        fetcher.fetch(archive)
+    assert failure.value.exit_code == 68
+    assert "goes on where it stopped" in failure.value.hint
+    assert len(index.ranges) == 6
+
+
+def test_a_refusal_is_not_asked_again(fetcher: Fetcher, archive: Archive, index: Any, pauses: list[float]) -> None:
+    """Status 403 does not get better by itself."""
+    index.faults = ["403"]
+    with pytest.raises(DownloadError, match="403"):
+        fetcher.fetch(archive)
+    assert pauses == []
+
+
+def test_a_file_of_the_right_size_and_wrong_content_never_gets_its_name(
+    fetcher: Fetcher, archive: Archive, index: Any
+) -> None:
+    """And nothing of it is kept for the next attempt."""
+    index.content = b"\0" * len(index.content)
+    with pytest.raises(DownloadError, match="sha256 differs"):
+        fetcher.fetch(archive)
+    assert not (fetcher.cache / archive.file).exists()
+    assert (fetcher.cache / f"{archive.file}.part").stat().st_size == 0
+
+
+def test_a_file_that_is_larger_than_pinned_is_cut_off(fetcher: Fetcher, archive: Archive, index: Any) -> None:
+    """The disk is not filled by a server."""
+    index.content = index.content * 8
+    with pytest.raises(DownloadError, match="larger"):
+        fetcher.fetch(archive)
+    assert not (fetcher.cache / archive.file).exists()
+
+
+def test_an_index_that_announces_another_hash_is_not_downloaded_from(
+    fetcher: Fetcher, archive: Archive, index: Any
+) -> None:
+    """The page gives it away before a byte flows."""
+    index.announced_sha256 = "0" * 64
+    with pytest.raises(DownloadError, match="announces another sha256"):
+        fetcher.fetch(archive)
+    assert index.ranges == []
+
+
+def test_an_index_without_the_file_is_a_clear_error(fetcher: Fetcher, archive: Archive, index: Any) -> None:
+    """Only the exact file name counts."""
+    index.file_name = "thing-1.0-py3-none-any.whl"
+    with pytest.raises(DownloadError, match=r"has no thing-1\.0\.tar\.gz"):
+        fetcher.fetch(archive)
+
+
+def test_an_index_without_the_project_is_a_clear_error(fetcher: Fetcher, archive: Archive) -> None:
+    """Status 404 on the project's page."""
+    with pytest.raises(DownloadError, match="has no"):
+        fetcher.fetch(archive.model_copy(update={"project": "other"}))
+
+
+def test_an_index_page_that_fails_for_a_moment_is_asked_again(
+    fetcher: Fetcher, archive: Archive, index: Any, pauses: list[float]
+) -> None:
+    """The page has the same patience as the file."""
+    index.page_faults = [503, 502]
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert pauses == [1.0, 2.0]
+
+
+def test_an_index_that_nobody_answers_for_is_given_up(fetcher: Fetcher, archive: Archive, pauses: list[float]) -> None:
+    """A user and password in its address are not shown."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        address = f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}/simple/"
+        with pytest.raises(DownloadError, match="cannot be reached") as failure:
+            dataclasses.replace(fetcher, settings=lambda: IndexSettings(address)).fetch(archive)
+    assert "secret" not in failure.value.message
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
+
+
+def test_a_cached_file_that_was_altered_is_fetched_anew(
+    fetcher: Fetcher, archive: Archive, index: Any, listener: Any
+) -> None:
+    """The cache is verified at every use, and the user is told."""
+    path = fetcher.fetch(archive)
+    path.write_bytes(b"\1" + index.content[1:])
+    assert fetcher.fetch(archive).read_bytes() == index.content
+    assert any("not the pinned file" in note for note in listener.notes)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_offline_takes_the_cache_and_opens_no_socket(tmp_path: Path, archive: Archive) -> None:
+    """With the file there it works, without it the error says what to do."""
+    fetcher = Fetcher(cache=tmp_path, offline=True)
+    with pytest.raises(DownloadError, match="--offline") as failure:
+        fetcher.fetch(archive)
+    assert "--mirror" in failure.value.hint
+    (tmp_path / archive.file).write_bytes(bytes(range(256)) * 1024)
+    assert fetcher.fetch(archive) == tmp_path / archive.file
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_mirror_replaces_the_index_and_fills_the_cache(tmp_path: Path, archive: Archive) -> None:
+    """Same name, same hash; afterwards the mirror may go."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / archive.file).write_bytes(bytes(range(256)) * 1024)
+    fetcher = Fetcher(cache=tmp_path / "cache", mirror=mirror)
+    assert fetcher.fetch(archive).read_bytes() == bytes(range(256)) * 1024
+    (mirror / archive.file).unlink()
+    assert fetcher.fetch(archive) == tmp_path / "cache" / archive.file
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("content", [None, b"another file"])
+def test_a_mirror_without_the_pinned_file_is_an_error_not_a_reason_to_go_online(
+    tmp_path: Path, archive: Archive, content: bytes | None
+) -> None:
+    """Missing or altered."""
+    if content is not None:
+        (tmp_path / archive.file).write_bytes(content)
+    with pytest.raises(DownloadError, match=r"mirror|sha256 differs"):
+        Fetcher(cache=tmp_path / "cache", mirror=tmp_path).fetch(archive)
+
+
+def test_a_cache_that_cannot_be_written_is_named(fetcher: Fetcher, archive: Archive, tmp_path: Path) -> None:
+    """A file lies where the folder should be."""
+    (tmp_path / "cache").write_bytes(b"")
+    with pytest.raises(DownloadError) as failure:
+        fetcher.fetch(archive)
+    assert "--cache" in failure.value.hint
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """DOORWARD_CACHE before XDG_CACHE_HOME before the home folder."""
+    monkeypatch.delenv("DOORWARD_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_cache() == tmp_path / ".cache" / "doorward" / "archives"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert default_cache() == tmp_path / "x" / "doorward" / "archives"
+    monkeypatch.setenv("DOORWARD_CACHE", str(tmp_path / "d"))
+    assert default_cache() == tmp_path / "d" / "archives"
+
+
+def test_demo_photographs_come_out_of_the_archive_as_pinned(demo_photos: dict[str, bytes]) -> None:
+    """Six JPEG files, none of them on the disk by itself."""
+    assert set(demo_photos) >= {"obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg"}
+    assert all(data[:3] == b"\xff\xd8\xff" for data in demo_photos.values())
+    digest = hashlib.sha256(demo_photos["biden.jpg"]).hexdigest()
+    assert digest == "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c"
+
+
+def test_a_photograph_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    """Before anything is fetched."""
+    with pytest.raises(DownloadError, match=r"nobody\.jpg"):
+        fetch_photos(["nobody.jpg"], fetcher=Fetcher(cache=tmp_path, offline=True))
+
+
+def test_the_lock_file_tells_nothing_to_others(fetcher: Fetcher, archive: Archive) -> None:
+    """It is private to the user."""
+    fetcher.fetch(archive)
+    assert stat.S_IMODE((fetcher.cache / ".lock").stat().st_mode) == 0o600

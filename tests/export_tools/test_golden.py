@@ -1,0 +1,110 @@
+"""The built pack against recorded answers of the original runtimes, and (slow) against the runtimes themselves.
+
+The recordings are made by tests/golden/record.py from drawings; the tolerances leave room for another processor's
+order of summation and for nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+import pytest
+
+from device.vision.pack import ROLES, Role
+from export_tools.cards import load_pack_card
+from export_tools.fetch import Fetcher
+
+GOLDEN: Final = Path(__file__).resolve().parent.parent / "golden" / "door.npz"
+TOLERANCES: Final[dict[Role, float]] = {"detector": 1.5e-3, "landmarks": 8e-4, "iris": 3e-4, "embedder": 2e-6}
+"""Four to five times the reference errors below."""
+REFERENCE_ERRORS: Final[dict[Role, float]] = {"detector": 4.0e-4, "landmarks": 2.0e-4, "iris": 6.0e-5, "embedder": 5e-7}
+"""Largest absolute difference to LiteRT and dlib on x86-64 (models/README.md); outputs reach 380, 175, 57 and 0.4."""
+
+
+def _answers(door_pack: Path, role: Role, pictures: Any) -> dict[str, Any]:
+    """What the pack's model answers to RGB pictures 0..255, by output name, batch first."""
+    card = load_pack_card("door")[0].models[role]
+    session = ort.InferenceSession(str(door_pack / card.file), providers=["CPUExecutionProvider"])
+    prepared = (pictures.astype(np.float32) - card.preprocessing.mean) / card.preprocessing.divisor
+    inputs = prepared.astype(np.float32).transpose(0, 3, 1, 2)
+    runs = [session.run(None, {"input": np.ascontiguousarray(picture[None])}) for picture in inputs]
+    names = [output.name for output in session.get_outputs()]
+    return {name: np.concatenate([run[i] for run in runs]) for i, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_converted_models_answer_as_recorded(door_pack: Path, role: Role) -> None:
+    """Every output of every model, on drawings."""
+    with np.load(GOLDEN) as golden:
+        answers = _answers(door_pack, role, golden[f"{role}/pictures"])
+        recorded = {key.partition("/")[2]: golden[key] for key in golden.files if key.startswith(f"{role}/")}
+    del recorded["pictures"]
+    assert answers.keys() == recorded.keys()
+    for name, expected in recorded.items():
+        found = answers[name][:, ::11] if role == "detector" else answers[name]
+        assert np.abs(found - expected).max() <= TOLERANCES[role], name
+
+
+def test_the_landmark_model_tells_a_drawn_face_from_noise(door_pack: Path) -> None:
+    """Its presence output points the right way round."""
+    with np.load(GOLDEN) as golden:
+        presence = _answers(door_pack, "landmarks", golden["landmarks/pictures"])["presence"].ravel()
+    assert presence[0] > 3
+    assert presence[1] > 3
+    assert presence[2] < -3
+
+
+def _crops(demo_photos: dict[str, bytes], size: int) -> Any:
+    """Thirty-six random squares of photographs and four of noise, RGB [40, size, size, 3]."""
+    rng = np.random.default_rng(5)
+    crops = [rng.integers(0, 256, (size, size, 3), np.uint8) for _ in range(4)]
+    photos = [_decoded(data) for data in demo_photos.values()]
+    for index in range(36):
+        photo = photos[index % len(photos)]
+        side = int(min(photo.shape[:2]) * rng.uniform(0.1, 1))
+        top, left = (int(rng.integers(0, extent - side + 1)) for extent in photo.shape[:2])
+        crops.append(cv2.resize(photo[top : top + side, left : left + side], (size, size)))
+    return np.stack(crops)
+
+
+def _faces(demo_photos: dict[str, bytes], size: int) -> Any:
+    """Every face that dlib finds, and its mirror image, RGB [n, size, size, 3]."""
+    import dlib  # type: ignore[import-untyped]
+
+    crops = []
+    for photo in map(_decoded, demo_photos.values()):
+        for box in dlib.get_frontal_face_detector()(photo, 1):
+            face = photo[max(box.top(), 0) : box.bottom(), max(box.left(), 0) : box.right()]
+            crops += [cv2.resize(face, (size, size)), np.ascontiguousarray(cv2.resize(face, (size, size))[:, ::-1])]
+    return np.stack(crops)
+
+
+def _decoded(data: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ROLES)
+def test_the_converted_models_reach_the_reference_errors(
+    door_pack: Path, role: Role, demo_photos: dict[str, bytes]
+) -> None:
+    """Photographs through both runtimes, live: squares and noise for LiteRT's models, faces for dlib's."""
+    from tests.golden.record import dlib_outputs, litert_outputs
+
+    card, _ = load_pack_card("door")
+    model = card.models[role]
+    size = model.input.shape[2] or 0
+    (source,) = Fetcher().members(card.archives[model.archive], [model.source])
+    if role == "embedder":
+        pictures = _faces(demo_photos, size)
+        expected = dlib_outputs(source, pictures)
+    else:
+        pictures = _crops(demo_photos, size)
+        expected = litert_outputs(model, source, pictures)
+    answers = _answers(door_pack, role, pictures)
+    for name, values in expected.items():
+        assert np.abs(answers[name] - values).max() <= REFERENCE_ERRORS[role], name

@@ -1,0 +1,63 @@
+"""Which index is asked: pip's own configuration decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from device.errors import DownloadError
+from export_tools.index import IndexSettings, open_session, pip_settings
+
+
+@pytest.fixture
+def pip_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration file of pip; nothing of the machine's own settings counts."""
+    for name in ("PIP_INDEX_URL", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url =\ncert =\n", encoding="utf-8")
+    return tmp_path / "pip.conf"
+
+
+def test_the_environment_comes_before_the_file(pip_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for pip itself."""
+    pip_file.write_text("[global]\nindex-url = http://file.example/simple\ncert = /c.pem\n", encoding="utf-8")
+    assert pip_settings() == IndexSettings("http://file.example/simple", "/c.pem")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://environment.example/simple")
+    monkeypatch.setenv("PIP_CERT", "/d.pem")
+    assert pip_settings() == IndexSettings("http://environment.example/simple", "/d.pem")
+
+
+@pytest.mark.usefixtures("pip_file")
+def test_without_a_setting_the_index_client_decides() -> None:
+    """No host is named in this project."""
+    assert pip_settings() == IndexSettings(PYPI_SIMPLE_ENDPOINT, None)
+
+
+def test_an_index_on_a_disk_is_refused_with_a_way_out(pip_file: Path) -> None:
+    """A folder is a mirror."""
+    pip_file.write_text("[global]\nindex-url = file:///srv/simple\n", encoding="utf-8")
+    with pytest.raises(DownloadError) as failure:
+        pip_settings()
+    assert "--mirror" in failure.value.hint
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    """Neither in messages nor in hints."""
+    assert IndexSettings("https://user:secret@host.example/simple").shown == "https://host.example/simple"
+
+
+def test_the_session_trusts_what_pip_trusts() -> None:
+    """A company's own certificates work without further settings."""
+    with open_session(IndexSettings("https://host.example/simple", "/c.pem")) as session:
+        assert session.verify == "/c.pem"
+
+
+@pytest.mark.parametrize("certificates", [None, ""])
+def test_without_certificates_of_its_own_the_session_still_verifies(certificates: str | None) -> None:
+    """An empty setting must not switch verification off."""
+    with open_session(IndexSettings("https://host.example/simple", certificates)) as session:
+        assert session.verify is True

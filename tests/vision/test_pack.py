@@ -1,0 +1,284 @@
+"""Packs: only what was built and sealed here is loaded, to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from device.errors import PackError
+from device.vision.pack import ROLES, Manifest, Role, load_pack, write_manifest
+
+KEY = bytes(range(32))
+CONTENTS: dict[Role, bytes] = {role: role.encode() * (position + 3) for position, role in enumerate(ROLES)}
+
+
+def _manifest(contents: dict[Role, bytes]) -> dict[str, Any]:
+    models = {
+        role: {
+            "file": f"{role}.onnx",
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "size_bytes": len(data),
+            "model_id": f"{role}-1",
+            "precision": "fp32",
+            "preprocessing": {"colour": "rgb", "mean": 0.0, "divisor": 255.0, "geometry": "face_roi", "roi_scale": 1.5},
+            "input": {"name": "input", "shape": [None, 3, 8, 8], "meaning": "picture"},
+            "outputs": [{"name": "output", "shape": [None, 4], "meaning": "numbers"}],
+            "source": {
+                "package": "p",
+                "version": "1",
+                "archive": "p-1.zip",
+                "archive_sha256": "0" * 64,
+                "member": "m",
+                "member_sha256": "0" * 64,
+                "licence": "CC0-1.0",
+            },
+        }
+        for role, data in contents.items()
+    }
+    points = [{"fmr": 1e-3, "cosine": 0.9}, {"fmr": 1e-5, "cosine": 0.95}]
+    return {
+        "format": 1,
+        "pack": "door",
+        "inputs_sha256": "0" * 64,
+        "models": models,
+        "thresholds": {"scoring": "s", "measurement": "m", "default_fmr": 1e-5, "match": points},
+        "built_with": {"onnx": "1"},
+    }
+
+
+def _fill(directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    for role, data in CONTENTS.items():
+        (directory / f"{role}.onnx").write_bytes(data)
+    write_manifest(directory, Manifest.model_validate(_manifest(CONTENTS)), mac_key=KEY)
+    return directory
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """A small sound pack."""
+    return _fill(tmp_path / "packs" / "door")
+
+
+def _reason(action: Callable[[], object]) -> str:
+    with pytest.raises(PackError) as refusal:
+        action()
+    assert refusal.value.hint
+    return refusal.value.reason
+
+
+def test_a_sound_pack_gives_exactly_the_bytes_that_were_sealed(pack: Path) -> None:
+    """Every role, with its model id and threshold."""
+    loaded = load_pack(pack, mac_key=KEY)
+    for role in ROLES:
+        assert loaded.read(role) == CONTENTS[role]
+        assert loaded.model(role).model_id == f"{role}-1"
+    assert loaded.thresholds.match_cosine == 0.95
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.sampled_from(ROLES), st.integers(min_value=0), st.integers(min_value=0, max_value=7))
+def test_a_single_flipped_bit_of_a_model_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, role: Role, position: int, bit: int
+) -> None:
+    """Wherever it is."""
+    directory = _fill(tmp_path_factory.mktemp("packs") / "door")
+    data = bytearray(CONTENTS[role])
+    data[position % len(data)] ^= 1 << bit
+    (directory / f"{role}.onnx").write_bytes(data)
+    loaded = load_pack(directory, mac_key=KEY)
+    assert _reason(lambda: loaded.read(role)) == "altered"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.integers(min_value=0), st.integers(min_value=0, max_value=7))
+def test_a_single_flipped_bit_of_the_manifest_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, position: int, bit: int
+) -> None:
+    """Before it is parsed: the reason is never a matter of syntax."""
+    directory = _fill(tmp_path_factory.mktemp("packs") / "door")
+    data = bytearray((directory / "manifest.json").read_bytes())
+    data[position % len(data)] ^= 1 << bit
+    (directory / "manifest.json").write_bytes(data)
+    assert _reason(lambda: load_pack(directory, mac_key=KEY)) == "manifest_altered"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.integers(min_value=0), st.integers(min_value=0, max_value=7))
+def test_a_single_flipped_bit_of_the_seal_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, position: int, bit: int
+) -> None:
+    """Header, key identifier or tag."""
+    directory = _fill(tmp_path_factory.mktemp("packs") / "door")
+    data = bytearray((directory / "manifest.mac").read_bytes())
+    data[position % len(data)] ^= 1 << bit
+    (directory / "manifest.mac").write_bytes(data)
+    reason = _reason(lambda: load_pack(directory, mac_key=KEY))
+    assert reason in {"mac_malformed", "wrong_key", "manifest_altered"}
+
+
+def test_two_models_that_changed_places_are_called_swapped(pack: Path) -> None:
+    """A larger one in a smaller one's place and the other way round."""
+    first, last = pack / f"{ROLES[0]}.onnx", pack / f"{ROLES[-1]}.onnx"
+    first.write_bytes(CONTENTS[ROLES[-1]])
+    last.write_bytes(CONTENTS[ROLES[0]])
+    loaded = load_pack(pack, mac_key=KEY)
+    assert _reason(lambda: loaded.read(ROLES[0])) == "swapped"
+    assert _reason(lambda: loaded.read(ROLES[-1])) == "swapped"
+
+
+@pytest.mark.parametrize("data", [b"", CONTENTS["iris"][:-1], CONTENTS["iris"] + b"x"])
+def test_a_model_of_another_size_is_refused(pack: Path, data: bytes) -> None:
+    """Empty, shorter, longer."""
+    (pack / "iris.onnx").write_bytes(data)
+    loaded = load_pack(pack, mac_key=KEY)
+    assert _reason(lambda: loaded.read("iris")) == "size"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.mac", "iris.onnx"])
+def test_a_missing_file_is_called_missing(pack: Path, name: str) -> None:
+    """Whichever it is."""
+    (pack / name).unlink()
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "missing"
+
+
+def test_a_missing_pack_is_called_missing(tmp_path: Path) -> None:
+    """With the command that builds it."""
+    assert _reason(lambda: load_pack(tmp_path / "door", mac_key=KEY)) == "missing"
+
+
+def test_a_model_that_vanishes_after_the_pack_was_opened_is_called_missing(pack: Path) -> None:
+    """Files are looked at when they are read."""
+    loaded = load_pack(pack, mac_key=KEY)
+    (pack / "iris.onnx").unlink()
+    assert _reason(lambda: loaded.read("iris")) == "missing"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".hidden", "iris.onnx.bak", "extra.onnx"])
+def test_a_file_the_manifest_does_not_name_is_refused(pack: Path, name: str) -> None:
+    """Nobody leaves things in a sealed folder."""
+    (pack / name).write_bytes(b"")
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "extra_file"
+
+
+def test_a_pack_of_another_state_directory_is_refused_as_such(pack: Path) -> None:
+    """A wrong key is told from an altered manifest."""
+    assert _reason(lambda: load_pack(pack, mac_key=bytes(32))) == "wrong_key"
+
+
+@pytest.mark.parametrize("key", [b"", b"short", bytes(31), bytes(33)])
+def test_a_key_of_another_length_is_refused(pack: Path, key: bytes) -> None:
+    """An empty key would make a seal that anybody can make."""
+    assert _reason(lambda: load_pack(pack, mac_key=key)) == "wrong_key"
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, 40, 100])
+def test_a_truncated_seal_is_refused(pack: Path, length: int) -> None:
+    """However much of it is left."""
+    seal = (pack / "manifest.mac").read_bytes()
+    (pack / "manifest.mac").write_bytes(seal[:length])
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "mac_malformed"
+
+
+def test_a_symbolic_link_is_refused_even_to_the_right_bytes(pack: Path, tmp_path: Path) -> None:
+    """A model, the manifest, and the pack itself."""
+    elsewhere = tmp_path / "elsewhere"
+    (pack / "iris.onnx").rename(elsewhere)
+    (pack / "iris.onnx").symlink_to(elsewhere)
+    loaded = load_pack(pack, mac_key=KEY)
+    assert _reason(lambda: loaded.read("iris")) == "symlink"
+    link = tmp_path / "link"
+    link.symlink_to(pack)
+    assert _reason(lambda: load_pack(link, mac_key=KEY)) == "symlink"
+    (pack / "manifest.json").rename(tmp_path / "manifest.json")
+    (pack / "manifest.json").symlink_to(tmp_path / "manifest.json")
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "symlink"
+
+
+def test_a_pipe_in_a_models_place_does_not_hold_up_the_start(pack: Path) -> None:
+    """It is refused at once."""
+    (pack / "iris.onnx").unlink()
+    os.mkfifo(pack / "iris.onnx")
+    loaded = load_pack(pack, mac_key=KEY)
+    assert _reason(lambda: loaded.read("iris")) == "unreadable"
+
+
+def _reseal(pack: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Write an altered manifest under the right key, as another version of the builder might."""
+    manifest = _manifest(CONTENTS)
+    change(manifest)
+    (pack / "manifest.json").unlink()
+    (pack / "manifest.mac").unlink()
+
+    class Dumped:
+        def model_dump(self, **_: object) -> dict[str, Any]:
+            return manifest
+
+    write_manifest(pack, Dumped(), mac_key=KEY)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(format=2),
+        lambda m: m.update(unknown=1),
+        lambda m: m.pop("thresholds"),
+        lambda m: m["models"].pop("iris"),
+        lambda m: m["models"].update(doorbell=m["models"]["iris"]),
+        lambda m: m["models"]["iris"].update(file="../iris.onnx"),
+        lambda m: m["models"]["iris"].update(file="/iris.onnx"),
+        lambda m: m["models"]["iris"].update(file="detector.onnx"),
+        lambda m: m["models"]["iris"].update(file="manifest.json"),
+        lambda m: m["models"]["iris"].update(size_bytes=-1),
+        lambda m: m["models"]["iris"].update(size_bytes="10"),
+        lambda m: m["models"]["iris"].update(size_bytes=1 << 40),
+        lambda m: m["models"]["iris"].update(sha256="0"),
+        lambda m: m["models"]["iris"]["preprocessing"].update(divisor=0),
+        lambda m: m["thresholds"].update(match=[]),
+        lambda m: m["thresholds"].update(default_fmr=0.5),
+        lambda m: m["thresholds"]["match"].reverse(),
+        lambda m: m["thresholds"]["match"][0].update(cosine=float("nan")),
+        lambda m: m["thresholds"]["match"][0].update(cosine=0.99),
+    ],
+)
+def test_a_sealed_manifest_that_breaks_the_schema_is_refused(
+    pack: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """The seal proves who wrote it, not that this version understands it."""
+    _reseal(pack, change)
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "schema"
+
+
+def test_a_sealed_file_that_is_no_json_is_refused(pack: Path) -> None:
+    """Even under the right key."""
+    _reseal(pack, lambda m: m.clear())
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "schema"
+
+
+def test_a_manifest_is_never_overwritten(pack: Path) -> None:
+    """A new pack is a new folder."""
+    manifest = Manifest.model_validate(_manifest(CONTENTS))
+    assert _reason(lambda: write_manifest(pack, manifest, mac_key=KEY)) == "unwritable"
+
+
+def test_an_endless_manifest_is_not_read_to_its_end(pack: Path) -> None:
+    """Its size is limited before it is authenticated."""
+    with (pack / "manifest.json").open("r+b") as file:
+        file.truncate(1 << 34)
+    assert _reason(lambda: load_pack(pack, mac_key=KEY)) == "manifest_altered"
+
+
+def test_the_key_is_not_in_the_seal(pack: Path) -> None:
+    """Neither in hex nor raw."""
+    seal = (pack / "manifest.mac").read_bytes()
+    assert KEY not in seal
+    assert KEY.hex().encode()[:16] not in seal
+    assert json.loads((pack / "manifest.json").read_bytes())["format"] == 1
