@@ -91,12 +91,17 @@ class QualityMeter:
         sharpness = float(cv2.meanStdDev(self._laplacian)[1][0, 0]) ** 2
         clipped = float(np.count_nonzero(face >= BURNT)) / face.size
         height, width = size
-        outside = max(-box.x, box.x + box.width - width) / max(box.width, 1e-6)
-        below = max(-box.y, box.y + box.height - height) / max(box.height, 1e-6)
+        margin_x, margin_y = MAX_OUTSIDE * box.width, MAX_OUTSIDE * box.height
+        inside = (
+            box.x >= -margin_x
+            and box.y >= -margin_y
+            and box.x + box.width <= width + margin_x
+            and box.y + box.height <= height + margin_y
+        )
         # Each test says what is good, so that a value that is not a number is bad.
         passed = (
             (QualityReason.TOO_SMALL, box.width >= gates.min_face_px),
-            (QualityReason.CUT_OFF, outside <= MAX_OUTSIDE and below <= MAX_OUTSIDE),
+            (QualityReason.CUT_OFF, inside),
             (QualityReason.TOO_DARK, brightness >= gates.min_brightness),
             (QualityReason.TOO_BRIGHT, brightness <= gates.max_brightness and clipped <= gates.max_clipped),
             (QualityReason.LOW_CONTRAST, contrast >= gates.min_contrast),

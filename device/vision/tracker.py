@@ -129,9 +129,12 @@ class Tracker:
         self._order()
 
     def _is_face(self, mesh: MeshFace) -> bool:
-        smaller, larger = sorted((mesh.box.width, mesh.box.height))
         limit = MAX_SIDE * max(self._size or (0, 0))
-        return mesh.presence >= self._min_presence and smaller >= MIN_SIDE_PX and larger <= limit
+        return (
+            mesh.presence >= self._min_presence
+            and MIN_SIDE_PX <= mesh.box.width <= limit
+            and MIN_SIDE_PX <= mesh.box.height <= limit
+        )
 
     def _on(self, box: Box) -> Track | None:
         return next((track for track in self._tracks if overlap(track.mesh.box, box) >= SAME_FACE_IOU), None)
@@ -157,10 +160,9 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def continuous(before: Box, now: Box) -> bool:
-    """Whether a face can have moved and grown like this from one frame to the next."""
-    side_before, side_now = max(before.width, before.height), max(now.width, now.height)
-    if not (side_before > 0 and side_now > 0):
-        return False
+    """Whether a face can have moved and grown like this from one frame to the next; both have an extent."""
     (x0, y0), (x1, y1) = before.centre, now.centre
-    jump = max(abs(x1 - x0), abs(y1 - y0)) / min(side_before, side_now)
-    return jump <= MAX_JUMP and 1 / MAX_GROWTH <= side_now / side_before <= MAX_GROWTH
+    side_before, side_now = max(before.width, before.height), max(now.width, now.height)
+    reach = MAX_JUMP * min(side_before, side_now)
+    # Not max() of both distances: it passes over what is no number.
+    return abs(x1 - x0) <= reach and abs(y1 - y0) <= reach and 1 / MAX_GROWTH <= side_now / side_before <= MAX_GROWTH
