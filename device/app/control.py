@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +20,7 @@ from device.app.requests import (
     AuditExportRequest,
     AuditListRequest,
     AuditVerifyRequest,
+    CheckRequest,
     EnrollRequest,
     PeopleExportRequest,
     PeopleListRequest,
@@ -33,6 +35,7 @@ from device.app.requests import (
 )
 from device.app.roster import Roster
 from device.audit.export import entry_object
+from device.audit.records import RelayTested
 from device.camera.photo import decode_photo
 from device.errors import UsageError
 from device.store.database import Database
@@ -59,7 +62,7 @@ class ControlVerbs:
         database: The open database.
         ledger: The audit trail.
         roster: The enrolled; touched on the gate thread only.
-        enroller: Returns what judges photographs; called on the gate thread, when the first enrolment is asked for.
+        enroller: Returns what judges photographs; called on the gate thread, once for each enrolment.
         threshold: Cosine from which the door takes two faces for the same; None where no pack can be used.
         margin: Cosine by which the best must beat the next.
         run_on_gate: The daemon's mailbox; ``lambda job: job()`` where no daemon runs.
@@ -108,6 +111,8 @@ class ControlVerbs:
                 return self.enroll(request, files, by_uid=by_uid)
             case SearchRequest():
                 return self.search(request)
+            case CheckRequest():
+                return self.check()
             case AuditListRequest():
                 return self.audit_list(request)
             case AuditExportRequest():
@@ -231,15 +236,14 @@ class ControlVerbs:
         """Enrol a person; each photograph is a job of its own, so that the door is attended to in between."""
         if not files:
             raise UsageError("no photograph given", hint="give one to five, three is a good number")
+        enroller = self._run_on_gate(self._enroller)
         portraits = []
         for file in files:
             image = decode_photo(file.content, name=file.name)
-            portraits.append(
-                self._run_on_gate(lambda image=image, name=file.name: self._enroller().portrait(image, photo=name))  # type: ignore[misc]
-            )
+            portraits.append(self._run_on_gate(partial(enroller.portrait, image, photo=file.name)))
 
         def job() -> EnrolmentResult:
-            return self._enroller().enrol(
+            return enroller.enrol(
                 request.name,
                 portraits,
                 valid_from=request.valid_from,
@@ -268,6 +272,22 @@ class ControlVerbs:
             ]
 
         return {"candidates": self._run_on_gate(job), "threshold": self._threshold, "margin": self._margin}
+
+    def check(self) -> Json:
+        """What only whoever holds the state can test: every page of the database, and how far apart people are."""
+
+        def job() -> Json | None:
+            pair = self._roster.closest_pair()
+            if pair is None:
+                return None
+            one, other, similarity = pair
+            return {"handles": [one.handle, other.handle], "names": [one.name, other.name], "similarity": similarity}
+
+        return {"integrity": list(self._database.integrity()), "closest_pair": self._run_on_gate(job)}
+
+    def note_test_pulse(self, *, by_uid: int) -> None:
+        """Record that an installer is about to pulse the relay; no verb of the socket. Raises StateError: no pulse."""
+        self._ledger.record(RelayTested(by_uid=by_uid), urgent=True)
 
     # -- audit ---------------------------------------------------------------------------------------------------------
 

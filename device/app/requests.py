@@ -56,8 +56,8 @@ def _moment(value: object) -> object:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 """A point in time with its zone, ISO 8601 on the wire."""
-PersonName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(clean_text)]
-Who = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(clean_text)]
+PersonName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
+Who = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
 """A person's name, handle, or the beginning of the handle."""
 FileName = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(clean_text)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/@-]{0,79}$")]
@@ -142,6 +142,12 @@ class SearchRequest(Model):
         return cls(model=model, vector=pack_vector(vector), k=k)
 
 
+class CheckRequest(Model):
+    """Test the database page by page, and how far apart people are."""
+
+    verb: Literal["check"] = "check"
+
+
 class AuditListRequest(Model):
     """Audit entries in order: those after ``after``, at most ``limit`` per answer."""
 
@@ -179,6 +185,7 @@ Request = Union[  # noqa: UP007  # pydantic wants the union as a value
     PeopleSetRequest,
     EnrollRequest,
     SearchRequest,
+    CheckRequest,
     AuditListRequest,
     AuditExportRequest,
     AuditVerifyRequest,

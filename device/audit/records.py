@@ -271,6 +271,23 @@ class RequestRefused:
         return {}
 
 
+@dataclass(frozen=True, slots=True)
+class RelayTested:
+    """An installer pulses the relay by hand: the door opens without a decision."""
+
+    kind: ClassVar[str] = "relay_test"
+    person: ClassVar[str | None] = None
+    by_uid: int
+
+    def body(self) -> JsonObject:
+        """Who did it."""
+        return {"by_uid": self.by_uid}
+
+    def personal(self) -> JsonObject:
+        """Nothing."""
+        return {}
+
+
 def _evidence(evidence: LivenessEvidence | None) -> JsonValue:
     if evidence is None:
         return None

@@ -18,6 +18,7 @@ from device.app.requests import (
     AuditExportRequest,
     AuditListRequest,
     AuditVerifyRequest,
+    CheckRequest,
     EnrollRequest,
     PeopleExportRequest,
     PeopleListRequest,
@@ -58,6 +59,7 @@ def test_every_answer_is_json(state: Any) -> None:
         (PeopleSetRequest(who="Ada", enabled=False), ()),
         (EnrollRequest(name="Bob"), (photograph(50),)),
         (SearchRequest.of(unit(1).vector, model=MODEL, k=5), ()),
+        (CheckRequest(), ()),
         (AuditListRequest(), ()),
         (AuditExportRequest(), ()),
         (AuditVerifyRequest(), ()),
@@ -109,7 +111,7 @@ def test_photographs_are_separate_jobs_for_the_gate(state: Any) -> None:
     for number in (50, 51, 52):
         state.eyes.portrait(number, unit(9))
     state.verbs.answer(EnrollRequest(name="Ada"), tuple(photograph(number) for number in (50, 51, 52)))
-    assert len(jobs) == 4
+    assert len(jobs) == 5
 
 
 def test_a_busy_gate_changes_nothing(state: Any) -> None:

@@ -54,7 +54,7 @@ def photo(name: str = "a.jpg", size: int = 10) -> dict[str, Any]:
         header({"verb": "people.show", "who": 7}),
         header({"verb": "people.show", "who": "a\nb\x07"}),
         header({"verb": "enroll", "name": "a\u202eb"}),
-        header({"verb": "enroll", "name": "x" * 101}),
+        header({"verb": "enroll", "name": "x" * 201}),
         header({"verb": "enroll", "name": "Ada", "allow_duplicate": 1}),
         header({"verb": "enroll", "name": "Ada", "allow_duplicate": "true"}),
         header({"verb": "enroll", "name": "Ada", "valid_from": "2026-01-01"}),

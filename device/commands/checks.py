@@ -1,0 +1,332 @@
+"""What an installer wants to know, one small test each: a value with outcome, detail and advice, never an exception."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device.config import Config
+from device.errors import DoorwardError
+from device.interfaces import Clock, FrameSource, KeySource, Relay
+from device.types import Box, Detection, Frame, Word
+from device.vision.align import CHIP_PX
+from device.vision.landmarks import roi_of_detection
+from device.vision.pack import ROLES, Pack
+
+#: Frames looked at before the camera is judged; the first ones of many cameras are dark.
+_FRAMES = 15
+#: Longest wait for them.
+_CAMERA_S = 10.0
+#: Mean grey levels of a whole picture outside of which nobody could be recognised in it.
+_DARK, _BRIGHT = 25.0, 235.0
+#: Below so little free space the next days' audit entries are in danger.
+_LEAST_FREE_BYTES = 64 * 2**20
+
+
+class Outcome(Word):
+    """How a test ended; only ``fail`` makes the whole check fail."""
+
+    PASS = "pass"  # noqa: S105  # no password
+    AMBER = "amber"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One line of the table.
+
+    Attributes:
+        name: The part.
+        outcome: How it ended.
+        detail: What was found.
+        advice: What to do; empty when nothing is.
+    """
+
+    name: str
+    outcome: Outcome
+    detail: str
+    advice: str = ""
+
+
+def guarded(name: str, test: Callable[[], CheckResult]) -> CheckResult:
+    """Run a test; an error is a failed test with the error's own hint, and never keeps the others from running."""
+    try:
+        return test()
+    except DoorwardError as exc:
+        return CheckResult(name, Outcome.FAIL, exc.message, exc.hint)
+    except Exception as exc:  # noqa: BLE001  # whatever breaks here is a finding
+        return CheckResult(name, Outcome.FAIL, f"{type(exc).__name__}: {exc}", "report this")
+
+
+def check_python() -> CheckResult:
+    """Version and machine."""
+    found = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        return CheckResult("python", Outcome.FAIL, found, "use Python 3.10 to 3.13")
+    if platform.system() != "Linux" or platform.machine() not in ("x86_64", "aarch64"):
+        return CheckResult("python", Outcome.AMBER, found, "tested on Linux, x86-64 and aarch64, only")
+    return CheckResult("python", Outcome.PASS, found)
+
+
+def check_platform(config: Config, *, model: str) -> CheckResult:
+    """Whether this is the board that is configured; ``model`` is the device tree's word, empty without one."""
+    if config.platform == "sim":
+        return CheckResult("platform", Outcome.AMBER, "sim: no real door is driven", "set platform on the appliance")
+    wanted = {"pi": "Raspberry Pi", "jetson": "NVIDIA"}[config.platform]
+    if wanted.lower() in model.lower():
+        return CheckResult("platform", Outcome.PASS, model)
+    return CheckResult(
+        "platform", Outcome.FAIL, f"{config.platform} is configured, this is {model or 'no such board'}", "set platform"
+    )
+
+
+def board_model() -> str:
+    """What the device tree says; empty where there is none."""
+    try:
+        return Path("/proc/device-tree/model").read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+    except OSError:
+        return ""
+
+
+def check_state_directory(state: Path) -> CheckResult:
+    """Exists, nobody else can look into it, and this user can write."""
+    try:
+        status = state.stat()
+    except FileNotFoundError:
+        return CheckResult("state", Outcome.AMBER, f"{state} does not exist yet", "it is made with the first enrolment")
+    if not stat.S_ISDIR(status.st_mode):
+        return CheckResult("state", Outcome.FAIL, f"{state} is not a directory", "check --state")
+    if status.st_mode & 0o077:
+        return CheckResult("state", Outcome.FAIL, f"{state} is open to other users", f"chmod 700 {state}")
+    if not os.access(state, os.R_OK | os.W_OK | os.X_OK):
+        return CheckResult("state", Outcome.FAIL, f"{state} is not writable", "run as the daemon's user")
+    return CheckResult("state", Outcome.PASS, f"{state}, mode {stat.S_IMODE(status.st_mode):04o}")
+
+
+def check_disk(state: Path, *, quota_mb: int) -> CheckResult:
+    """Space for what the database may still grow to."""
+    place = next(path for path in (state, *state.resolve().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    found = f"{free / 2**20:.0f} MiB free"
+    if free < _LEAST_FREE_BYTES:
+        return CheckResult("disk", Outcome.FAIL, found, "make room: decisions must be written before the door opens")
+    if free < quota_mb * 2**20:
+        return CheckResult(
+            "disk", Outcome.AMBER, f"{found}, the quota is {quota_mb} MiB", "make room, or lower the quota"
+        )
+    return CheckResult("disk", Outcome.PASS, found)
+
+
+def check_key(source: KeySource) -> CheckResult:
+    """The key can be read, and whether it protects a stolen device."""
+    source.load()
+    if source.weakness is not None:
+        return CheckResult("key", Outcome.AMBER, f"{source.description}: {source.weakness}", "for development only")
+    return CheckResult("key", Outcome.PASS, source.description)
+
+
+def check_pack(pack: Pack) -> CheckResult:
+    """Seal, manifest, and every model file to the byte."""
+    size = sum(len(pack.read(role)) for role in ROLES)
+    return CheckResult(
+        "pack", Outcome.PASS, f"{pack.manifest.pack}: {len(ROLES)} models, {size / 1e6:.0f} MB, unaltered"
+    )
+
+
+def check_models(load: Callable[[], Any]) -> CheckResult:
+    """Each model runs on a synthetic picture and gives finite numbers (the adapters refuse others)."""
+    vision = load()
+    grey = np.full((480, 640, 3), 128, np.uint8)
+    box = Detection(
+        Box(220, 140, 200, 200),
+        1.0,
+        np.array([[280, 220], [360, 220], [320, 260], [320, 300], [240, 230], [400, 230]], np.float32),
+    )
+    chip = np.full((CHIP_PX, CHIP_PX, 3), 128, np.uint8)
+    runs: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("detector", lambda: vision.detector.detect(grey)),
+        ("landmarks", lambda: vision.mesh.locate(grey, roi_of_detection(box))),
+        ("embedder", lambda: vision.embedder.embed_chip(chip)),
+    )
+    times = []
+    for name, run in runs:
+        run()
+        began_s = time.perf_counter()
+        run()
+        times.append(f"{name} {1000 * (time.perf_counter() - began_s):.0f} ms")
+    return CheckResult("models", Outcome.PASS, ", ".join(times))
+
+
+def check_liveness(config: Config, pack: Pack) -> CheckResult:
+    """Whether the pack can tell a replay from a person, and what the configuration makes of it."""
+    if "passive" in set(pack.manifest.models):
+        return CheckResult("liveness", Outcome.PASS, "challenge and passive network")
+    found = f"{pack.manifest.pack} has no passive network: a replayed video may pass"
+    if config.door.relay == "simulated":
+        return CheckResult("liveness", Outcome.AMBER, found, "use a pack with one before a real door is driven")
+    if config.liveness.accept_replay_risk:
+        return CheckResult("liveness", Outcome.AMBER, f"{found}; accepted", "ask for a second factor at this door")
+    return CheckResult(
+        "liveness", Outcome.FAIL, found, "use another pack, or accept it with liveness.accept_replay_risk: true"
+    )
+
+
+def check_camera(source: FrameSource, clock: Clock) -> CheckResult:
+    """Opens, delivers frames that differ, of what size, how bright, how fast."""
+    source.open()
+    try:
+        frames = list(_frames(source, clock))
+    finally:
+        source.close()
+    if not frames:
+        return CheckResult(
+            "camera", Outcome.FAIL, f"{source.description}: no frame", "check cable, lens cap and camera.source"
+        )
+    last = frames[-1]
+    height, width = last.image.shape[:2]
+    brightness = float(last.image.mean())
+    span_s = last.captured_s - frames[0].captured_s
+    rate = f", {(len(frames) - 1) / span_s:.0f} fps" if span_s > 0 else ""
+    found = f"{source.description}: {width}x{height}{rate}, brightness {brightness:.0f}"
+    if source.live and len(frames) > 1 and all(np.array_equal(frame.image, last.image) for frame in frames):
+        return CheckResult(
+            "camera", Outcome.FAIL, f"{found}, all frames identical", "the camera is frozen: reconnect it"
+        )
+    if not _DARK <= brightness <= _BRIGHT:
+        return CheckResult(
+            "camera", Outcome.AMBER, found, "too dark or too bright: check lens cap, light and direction"
+        )
+    return CheckResult("camera", Outcome.PASS, found)
+
+
+def _frames(source: FrameSource, clock: Clock) -> Iterator[Frame]:
+    end_s = clock.monotonic() + _CAMERA_S
+    for _ in range(_FRAMES):
+        frame = source.read()
+        if frame is None or clock.monotonic() > end_s:
+            return
+        # A camera may reuse its buffer for the next frame.
+        yield Frame(image=frame.image.copy(), captured_s=frame.captured_s, number=frame.number)
+
+
+def check_relay(relay: Relay, *, pulse_s: float | None, wait: Callable[[float], object]) -> CheckResult:
+    """The line can be had, is at rest, and, where asked for, lets go again after a pulse."""
+    try:
+        if _driven(relay):
+            return CheckResult("relay", Outcome.FAIL, f"{relay.description}: driven at rest", "check door.active_high")
+        done = ""
+        if pulse_s is not None:
+            relay.pulse(pulse_s)
+            during = _driven(relay)
+            wait(pulse_s + 0.5)
+            if not during or _driven(relay):
+                return CheckResult("relay", Outcome.FAIL, f"{relay.description}: the pulse failed", "check the wiring")
+            done = f", pulsed for {pulse_s:g} s"
+        if relay.simulated:
+            return CheckResult("relay", Outcome.AMBER, f"{relay.description}{done}", "no door is behind it")
+        return CheckResult("relay", Outcome.PASS, f"{relay.description}{done}")
+    finally:
+        relay.close()
+
+
+def _driven(relay: Relay) -> bool:
+    return relay.active
+
+
+def check_ann() -> CheckResult:
+    """The extra for very large galleries."""
+    if find_spec("hnswlib") is None:
+        return CheckResult("ann", Outcome.AMBER, "hnswlib is not installed", "exact search serves; nothing to do")
+    return CheckResult("ann", Outcome.PASS, "hnswlib is installed")
+
+
+def check_clock(clock: Clock) -> CheckResult:
+    """Whether validity and schedules can be relied on."""
+    if clock.wall_trusted():
+        return CheckResult("clock", Outcome.PASS, "synchronised")
+    return CheckResult(
+        "clock",
+        Outcome.AMBER,
+        "the kernel does not count the clock as synchronised",
+        "people with a validity wait outside",
+    )
+
+
+def check_database(told: dict[str, Any], state: dict[str, Any]) -> CheckResult:
+    """Every page authentic, space left, reserve held back."""
+    if told["integrity"]:
+        problems = "; ".join(told["integrity"][:3])
+        return CheckResult("database", Outcome.FAIL, problems, "restore the state directory from its backup")
+    space = state["database"]
+    found = f"sound, {100 * space['used_share']:.1f} % of {space['quota_bytes'] // 2**20} MiB used"
+    if not space["reserve"] or space["used_share"] > 0.9 or space["scrub_pending"]:
+        return CheckResult("database", Outcome.AMBER, found, "make room on the disk, or raise audit.quota_mb")
+    return CheckResult("database", Outcome.PASS, found)
+
+
+def check_audit(told: dict[str, Any]) -> CheckResult:
+    """The chain from its first entry to its last."""
+    if told["sound"]:
+        return CheckResult("audit", Outcome.PASS, f"{told['entries']} entries verify")
+    return CheckResult(
+        "audit",
+        Outcome.FAIL,
+        f"broken at entry {told['seq']}: {told['detail']}",
+        "keep a copy, see `doorward audit verify`",
+    )
+
+
+def check_gallery(told: dict[str, Any], state: dict[str, Any]) -> CheckResult:
+    """How many are enrolled, who must be enrolled anew, and whether two of them are too much alike."""
+    gallery, threshold, pair = state["gallery"], state["threshold"], told["closest_pair"]
+    found = f"{gallery['people']} enrolled, {gallery['enabled']} enabled"
+    if gallery["needs_template"]:
+        return CheckResult(
+            "gallery",
+            Outcome.AMBER,
+            f"{found}; {len(gallery['needs_template'])} without a template of {gallery['model']}",
+            "enrol them anew, see `doorward people list`",
+        )
+    if pair is not None:
+        found += f"; most alike: {pair['names'][0]} and {pair['names'][1]}, cosine {pair['similarity']:.3f}"
+        if threshold is not None and not pair["similarity"] < threshold:
+            return CheckResult(
+                "gallery", Outcome.AMBER, found, "the door will find them ambiguous: twins, or one enrolled twice"
+            )
+    return CheckResult("gallery", Outcome.PASS, found)
+
+
+def check_daemon(health: dict[str, Any]) -> tuple[CheckResult, ...]:
+    """What a running daemon says about the parts that it owns."""
+    camera = health.get("camera") or {}
+    state = str(camera.get("state", "unknown"))
+    about = ", ".join(
+        f"{key} {camera[key]}" for key in ("description", "state", "fps", "age_s") if camera.get(key) is not None
+    )
+    seen = state in ("ok", "ended")
+    return (
+        CheckResult("daemon", Outcome.PASS, f"answers on its socket, process {health.get('pid')}"),
+        CheckResult(
+            "camera",
+            Outcome.PASS if seen else Outcome.FAIL,
+            about or "the daemon says nothing about it",
+            "" if seen else str(camera.get("fault") or "check cable and camera.source"),
+        ),
+        CheckResult(
+            "relay",
+            Outcome.AMBER if health.get("simulated_relay") else Outcome.PASS,
+            f"door {health.get('door')}" + (", SIMULATED relay" if health.get("simulated_relay") else ""),
+            "no door is behind it" if health.get("simulated_relay") else "",
+        ),
+    )
