@@ -83,7 +83,9 @@ def build_pack(name: str, *, state: Path, mac_key: bytes, fetcher: Fetcher, forc
     inputs = hashlib.sha256(b"%d\n" % CONVERTER_REVISION + card_bytes).hexdigest()
     target = pack_directory(state, name)
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One after the other: with `parents` only the last folder gets the mode.
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         with _lock(target.parent, fetcher):
             present = None if force else _present(target, inputs, mac_key=mac_key, fetcher=fetcher)
             if present is not None:

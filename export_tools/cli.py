@@ -19,6 +19,7 @@ from rich.table import Table
 
 from device.errors import DoorwardError, UsageError
 from device.keys import KeyFile, StateKeys
+from device.store.files import DATABASE_NAME
 from device.vision.pack import Pack
 from export_tools.build import build_pack, pack_directory, verify_pack
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
@@ -70,6 +71,8 @@ def _fetcher(options: argparse.Namespace) -> Fetcher:
 
 
 def _mac_key(options: argparse.Namespace, *, create: bool) -> bytes:
+    """A key is made only where no database was written under another one."""
+    create = create and not (options.state / DATABASE_NAME).exists()
     return StateKeys.derive(KeyFile(options.key_file or options.state / "state.key", create=create).load()).pack_mac
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ def test_a_pack_is_built_sealed_and_nothing_is_left_beside_it(workplace: Path, o
     assert result.built
     packs = workplace / "state" / "packs"
     assert sorted(path.name for path in packs.iterdir()) == [".lock", "small"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (packs.parent, packs, packs / "small")] == [0o700] * 3
     manifest = load_pack(packs / "small", mac_key=KEY).manifest
     assert manifest.models["embedder"].source.archive == "small-1.zip"
     assert manifest.thresholds == load_pack_card("small")[0].thresholds
@@ -263,3 +265,12 @@ def test_an_altered_pack_fails_the_verification(workplace: Path, capsys: pytest.
     (workplace / "state" / "packs" / "small" / "iris.onnx").write_bytes(b"x")
     assert _run(workplace, "verify", *state) == 70
     assert "iris.onnx" in capsys.readouterr().err
+
+
+def test_no_new_key_is_made_beside_an_old_database(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lost key is an error; a new one would hide it until the daemon starts."""
+    (workplace / "state").mkdir()
+    (workplace / "state" / "doorward.db").write_bytes(b"encrypted")
+    assert _run(workplace, "convert", "--state", str(workplace / "state"), "--offline") == 74
+    assert "key" in capsys.readouterr().err
+    assert not (workplace / "state" / "state.key").exists()
