@@ -53,6 +53,8 @@ class Parts:
     capture: CaptureLoop
     mailbox: Mailbox
     control: ControlSocket
+    threshold: float
+    """Cosine from which two faces match."""
     about: str
     """One line on what is running, for the log and the audit."""
 
@@ -75,6 +77,7 @@ class Daemon:
         self._done = threading.Event()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
+        self._cause = "end_of_stream"
         self.decisions = 0
 
     @property
@@ -92,8 +95,19 @@ class Daemon:
         """Set when the first frame could be dealt with."""
         return self._ready
 
-    def stop(self) -> None:
-        """Ask for an orderly stop; safe in a signal handler."""
+    @property
+    def threshold(self) -> float:
+        """Cosine from which two faces match."""
+        return self._parts.threshold
+
+    @property
+    def about(self) -> str:
+        """One line on what is running."""
+        return self._parts.about
+
+    def stop(self, *, cause: str = "asked") -> None:
+        """Ask for an orderly stop; safe in a signal handler. ``cause`` is a stable word for the audit."""
+        self._cause = cause
         self._stop.set()
         self._done.set()
 
@@ -171,7 +185,7 @@ class Daemon:
             except BaseException as exc:  # noqa: BLE001  # the main thread raises it again
                 self._failure = self._failure or exc
                 _log.critical("thread %s: %r", threading.current_thread().name, exc, exc_info=exc)
-                self.stop()
+                self.stop(cause="error")
 
         return guarded
 
@@ -191,4 +205,4 @@ class Daemon:
 
     def _say_goodbye(self) -> None:
         self._parts.signals.show(Signal.IDLE)
-        self._parts.ledger.record(Stopped("orderly" if self._failure is None else "failure"), urgent=True)
+        self._parts.ledger.record(Stopped(self._cause if self._failure is None else "error"), urgent=True)

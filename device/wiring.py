@@ -15,12 +15,14 @@ import os
 import platform
 import random
 import secrets
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from device.app.control import ControlVerbs
 from device.app.control_socket import ControlSocket, Peer
@@ -34,35 +36,42 @@ from device.audit.records import RequestRefused
 from device.camera.capture import CaptureLoop
 from device.camera.opencv import OpenCvCamera
 from device.camera.pace import FastPace, NativePace, Pace
+from device.camera.photo import decode_photo
 from device.camera.recorded import PictureFolder, VideoFile
 from device.camera.slot import FrameSlot
 from device.camera.sources import SourceKind, classify_source
 from device.clock import SystemClock
 from device.config import Config
 from device.door.controller import DoorController
-from device.errors import ConfigError, PackError
+from device.errors import ConfigError, EnrolmentError, PackError, UsageError
 from device.gallery.exact import ExactIndex
 from device.gallery.hnsw import make_hnsw_index
 from device.interfaces import Clock, FrameSource, GalleryIndex, InferenceSession, Relay, Signals
 from device.keys import KeyFile, StateKeys
 from device.runtime import Daemon, Parts
 from device.store.database import Database
-from device.store.files import DATABASE_NAME
+from device.store.files import BALLAST_NAME, CHECK_NAME, DATABASE_NAME
 from device.store.lock import StateLock
-from device.types import Decision, Face, Image
+from device.types import Decision, Face, Image, Signal
 from device.vision.backends.onnx import OnnxSession
 from device.vision.detector import BlazeFaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
 from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
 from device.vision.liveness.planarity import PlanarityGate
-from device.vision.pack import Pack, Role, load_pack
+from device.vision.pack import Pack, Role, load_pack, write_manifest
 from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
 from device.vision.quality import Gates
 
+if TYPE_CHECKING:
+    from device.sim.camera import Visitor
+
 KEY_NAME = "state.key"
 PACKS_NAME = "packs"
+
+#: Rendered frames per second of scene time: a small board's camera rate, and half the work of 30.
+_SCENE_FPS = 20
 
 SessionMaker = Callable[[bytes, str], InferenceSession]
 
@@ -230,6 +239,45 @@ def open_offline(directory: Path, config: Config) -> Iterator[ControlVerbs]:
         )
 
 
+def empty_state(directory: Path) -> None:
+    """Remove database and audit trail of a demo's state directory; key and packs stay.
+
+    Raises:
+        UsageError: It is not a demo's: nothing is removed there.
+        BusyError: A daemon runs on it.
+    """
+    marker = directory / "THIS_IS_A_DEMO"
+    with StateLock(directory):
+        if (directory / DATABASE_NAME).exists() and not marker.exists():
+            raise UsageError(f"{directory} holds a gallery that is not the demo's", hint="name another --state")
+        marker.touch()
+        for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", CHECK_NAME, BALLAST_NAME):
+            (directory / name).unlink(missing_ok=True)
+
+
+def adopt_pack(source: Path, target: Path, config: Config) -> None:
+    """Bring the pack of one state directory into another, sealed under its key; verified on the way.
+
+    Raises:
+        PackError: There is none, or it was altered.
+    """
+    old_keys, new_keys = state_keys(source), state_keys(target, create=True)
+    pack = open_pack(source, config, old_keys)
+    directory = target / PACKS_NAME / config.models.pack
+    if directory.exists():
+        if load_pack(directory, mac_key=new_keys.pack_mac).manifest == pack.manifest:
+            return
+        shutil.rmtree(directory)
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".adopting-", dir=directory.parent) as aside:
+        folder = Path(aside) / config.models.pack
+        folder.mkdir(mode=0o700)
+        for role, entry in pack.manifest.models.items():
+            (folder / entry.file).write_bytes(pack.read(role))
+        write_manifest(folder, pack.manifest, mac_key=new_keys.pack_mac)
+        folder.rename(directory)
+
+
 # -- the daemon --------------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +294,86 @@ class Stage:
     clock: Clock
     source: FrameSource
     signals: Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody in a simulated scene.
+
+    Attributes:
+        photo: The photograph's bytes.
+        name: Its file name, for errors.
+        printed: Whether it comes as a print in somebody's hand instead of as a rendered person.
+        on_arrival: Called when it enters the picture.
+    """
+
+    photo: bytes
+    name: str
+    printed: bool = False
+    on_arrival: Callable[[], None] = lambda: None
+
+
+class _Announced:
+    """A visitor of the scene that says when it comes."""
+
+    def __init__(self, visitor: Visitor, on_arrival: Callable[[], None]) -> None:
+        self._visitor = visitor
+        self._on_arrival: Callable[[], None] | None = on_arrival
+
+    def draw(self, canvas: Image, *, now_s: float, prompt: Signal, since_s: float) -> bool:
+        if self._on_arrival is not None:
+            self._on_arrival()
+            self._on_arrival = None
+        return self._visitor.draw(canvas, now_s=now_s, prompt=prompt, since_s=since_s)
+
+
+def open_stage(
+    directory: Path, config: Config, cast: Sequence[Actor], *, forward: Signals | None = None, seed: int = 0
+) -> Stage:
+    """A simulated door scene: who comes, one after the other, and what they react to.
+
+    Args:
+        directory: State directory whose pack finds the faces in the photographs.
+        config: The configuration.
+        cast: In the order of their coming.
+        forward: Where to show the door's signals beside the scene.
+        seed: Decides movements and noise.
+
+    Raises:
+        EnrolmentError: A photograph without exactly one face.
+        PhotoError, PackError: A photograph or the pack cannot be used.
+    """
+    from device.sim.camera import SceneCamera, door_lens  # noqa: PLC0415  # nothing of sim on a real platform
+    from device.sim.clock import ManualClock  # noqa: PLC0415
+    from device.sim.paper import PrintedPhoto  # noqa: PLC0415
+    from device.sim.portrait import build_portrait  # noqa: PLC0415
+    from device.sim.signals import PromptBoard  # noqa: PLC0415
+    from device.sim.visitor import RenderedVisitor  # noqa: PLC0415
+
+    vision = load_vision(open_pack(directory, config, state_keys(directory)), config)
+    system = SystemClock()
+    clock = ManualClock(system.wall(), trusted=system.wall_trusted())
+    board = PromptBoard(clock=clock, forward=forward)
+    lens = door_lens(config.camera.width, config.camera.height)
+    visitors = []
+    for number, actor in enumerate(cast):
+        picture = decode_photo(actor.photo, name=actor.name)
+        faces = vision.find_faces(picture)
+        if len(faces) != 1:
+            raise EnrolmentError(f"{actor.name} shows {len(faces)} faces", reason="no_face", hint="take another one")
+        portrait = build_portrait(picture, faces[0].landmarks)
+        kind = PrintedPhoto if actor.printed else RenderedVisitor
+        visitors.append(_Announced(kind(portrait, lens=lens, seed=seed + number), actor.on_arrival))
+    camera = SceneCamera(
+        visitors,
+        clock=clock,
+        prompts=board,
+        width=config.camera.width,
+        height=config.camera.height,
+        fps=min(config.camera.fps, _SCENE_FPS),
+        seed=seed,
+    )
+    return Stage(clock=clock, source=camera, signals=board)
 
 
 def open_source(config: Config, clock: Clock, *, wait: Callable[[float], object]) -> FrameSource:
@@ -399,6 +527,7 @@ def open_daemon(
                     refused=refused,
                     clock=SystemClock(),
                 ),
+                threshold=threshold,
                 about=_about(config, pack, source),
             ),
             stop=stop,

@@ -1,0 +1,221 @@
+"""`doorward demo`: the real daemon on a simulated door camera, or on a real one.
+
+Photographs of public figures become an enrolment and a scene: somebody enrolled, seen in a photograph that was not
+enrolled; a stranger; and a print of the enrolled person in somebody's hand. Everything but camera, clock and relay is
+the appliance itself; the state directory is the demo's own and made anew each time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from device.app.frames import AttachedFile
+from device.app.requests import AuditVerifyRequest, EnrollRequest
+from device.commands.invocation import JsonOption, invocation
+from device.commands.output import print_json
+from device.commands.run import stopping, with_source
+from device.commands.wording import decision_json, explain
+from device.config import Config
+from device.door.signals import ConsoleSignals
+from device.errors import DoorwardError, NotFoundError, UsageError
+from device.types import Decision, Reason
+
+if TYPE_CHECKING:
+    from device.wiring import Actor
+
+PERSON = "Barack Obama"
+ENROLLED = ("obama.jpg", "obama2.jpg")
+VISITOR = "obama3.jpg"
+STRANGER = "biden.jpg"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("demo")(demo)
+
+
+def default_photos() -> Path:
+    """Where `doorward-export photos` puts the demo's photographs: below the one cache folder."""
+    cache = os.environ.get("DOORWARD_CACHE")
+    if cache:
+        return Path(cache) / "demo-photos"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "doorward" / "demo-photos"
+
+
+@dataclass
+class Scene:
+    """One visitor of the demo and what the door made of the visit."""
+
+    who: str
+    expected: Reason
+    decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the first decision was the expected one, and nothing was granted that should not be."""
+        reasons = [decision.reason for decision in self.decisions]
+        return reasons[:1] == [self.expected] and reasons.count(Reason.GRANTED) == (self.expected is Reason.GRANTED)
+
+
+def demo(
+    context: typer.Context,
+    *,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the demo's photographs (default: in the cache).", show_default=False),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A video file or /dev/videoN instead of the rendered scene.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol people from photographs, run the daemon on a camera scene, say what was decided and why."""
+    asked = invocation(context)
+    config = asked.config()
+    if config.platform != "sim":
+        raise UsageError("the demo runs on platform sim", hint="leave out --config")
+    folder = photos or default_photos()
+    state = asked.state / "demo"
+    console = Console(stderr=as_json, highlight=False)
+    prepare(asked.state, state, config)
+    handle = _enrol(state, config, folder)
+    console.print(
+        Text("SIMULATED door: camera scene, clock and relay; the rest is the appliance itself.", style="bold")
+    )
+    console.print(f"enrolled   {PERSON}, from {' and '.join(ENROLLED)} (public figures; {folder})", markup=False)
+    if source is None:
+        scenes = _play(state, config, folder, console=console, names={handle: PERSON})
+        scenes_good = all(scene.as_expected for scene in scenes)
+    else:
+        scenes = [_watch(state, with_source(config, source=source, fast=False), console, names={handle: PERSON})]
+        scenes_good = True
+    audit = _verify(state, config)
+    if as_json:
+        print_json(_report(scenes, audit, state=state, rendered=source is None, good=scenes_good))
+    console.print(
+        f"\naudit      {audit['entries']} entries, chain {'verified' if audit['sound'] else audit['fault']}",
+        markup=False,
+    )
+    console.print(f"           doorward --state {state} audit list", markup=False)
+    if not (scenes_good and audit["sound"]):
+        raise DoorwardError("the door did not decide as it should have", hint="see the lines above; please report it")
+
+
+def prepare(main: Path, state: Path, config: Config) -> None:
+    """An empty state directory with the pack of the main one. Raises DoorwardError."""
+    from device.wiring import adopt_pack, empty_state  # noqa: PLC0415  # models and drivers
+
+    empty_state(state)
+    adopt_pack(main, state, config)
+
+
+def _enrol(state: Path, config: Config, folder: Path) -> str:
+    from device.wiring import open_offline  # noqa: PLC0415
+
+    files = tuple(AttachedFile(name, read_photo(folder, name)) for name in ENROLLED)
+    with open_offline(state, config) as verbs:
+        return str(verbs.answer(EnrollRequest(name=PERSON), files)["person"]["handle"])
+
+
+def read_photo(folder: Path, name: str) -> bytes:
+    """One of the demo's photographs. Raises NotFoundError."""
+    try:
+        return (folder / name).read_bytes()
+    except OSError as exc:
+        raise NotFoundError(
+            f"the demo's photograph {folder / name} cannot be read: {exc.strerror}",
+            hint=f"./install.sh demo fetches it; or: doorward-export photos --out {folder}",
+        ) from exc
+
+
+def _play(state: Path, config: Config, folder: Path, *, console: Console, names: dict[str, str]) -> list[Scene]:
+    from device.wiring import Actor, open_daemon, open_stage  # noqa: PLC0415
+
+    scenes: list[Scene] = []
+    threshold = [1.0]
+
+    def enter(scene: Scene) -> Callable[[], None]:
+        def arrived() -> None:
+            scenes.append(scene)
+            console.print(Text(f"\nvisitor {len(scenes)}  {scene.who}", style="bold"))
+
+        return arrived
+
+    def actor(photo: str, scene: Scene, *, printed: bool = False) -> Actor:
+        return Actor(read_photo(folder, photo), name=photo, printed=printed, on_arrival=enter(scene))
+
+    def decided(decision: Decision) -> None:
+        scenes[-1].decisions.append(decision)
+        _print_decision(console, decision, names=names, threshold=threshold[0])
+
+    cast = (
+        actor(VISITOR, Scene(f"{PERSON}, rendered from {VISITOR}, a photograph that is not enrolled", Reason.GRANTED)),
+        actor(STRANGER, Scene(f"a stranger, rendered from {STRANGER}", Reason.NO_MATCH)),
+        actor(VISITOR, Scene(f"the photograph {VISITOR} as a print in somebody's hand", Reason.NOT_LIVE), printed=True),
+    )
+    stage = open_stage(state, config, cast, forward=ConsoleSignals(console))
+    with open_daemon(state, config, stage=stage, on_decision=decided) as daemon, stopping(daemon):
+        threshold[0] = daemon.threshold
+        daemon.run()
+    return scenes
+
+
+def _watch(state: Path, config: Config, console: Console, *, names: dict[str, str]) -> Scene:
+    from device.wiring import open_daemon  # noqa: PLC0415
+
+    scene = Scene(f"whoever is seen by {config.camera.source}", Reason.GRANTED)
+    signals = ConsoleSignals(console)
+    threshold = [1.0]
+
+    def decided(decision: Decision) -> None:
+        scene.decisions.append(decision)
+        _print_decision(console, decision, names=names, threshold=threshold[0])
+
+    console.print(f"\nwatching   {config.camera.source}; Ctrl-C ends", markup=False)
+    with open_daemon(state, config, signals=signals, on_decision=decided) as daemon, stopping(daemon):
+        threshold[0] = daemon.threshold
+        daemon.run()
+    return scene
+
+
+def _print_decision(console: Console, decision: Decision, *, names: dict[str, str], threshold: float) -> None:
+    outcome = ("GRANTED", "bold green") if decision.granted else (f"DENIED {decision.reason}", "bold red")
+    name = names.get(decision.claimed) if decision.claimed is not None else None
+    console.print(
+        Text.assemble(
+            ("  ", ""), outcome, (f"  {explain(decision, name=name, threshold=threshold)}", ""), no_wrap=False
+        )
+    )
+
+
+def _verify(state: Path, config: Config) -> dict[str, Any]:
+    from device.wiring import open_offline  # noqa: PLC0415
+
+    with open_offline(state, config) as verbs:
+        return dict(verbs.answer(AuditVerifyRequest()))
+
+
+def _report(scenes: list[Scene], audit: dict[str, Any], *, state: Path, rendered: bool, good: bool) -> dict[str, Any]:
+    return {
+        "simulated": True,
+        "rendered_visitors": rendered,
+        "state": str(state),
+        "visits": [
+            {
+                "who": scene.who,
+                "expected": str(scene.expected) if rendered else None,
+                "decisions": [decision_json(decision) for decision in scene.decisions],
+            }
+            for scene in scenes
+        ],
+        "audit": audit,
+        "ok": good and bool(audit["sound"]),
+    }

@@ -1,0 +1,85 @@
+"""`doorward run`: the daemon."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from device.commands.invocation import invocation
+from device.commands.output import print_json
+from device.commands.wording import decision_json
+from device.config import Config
+from device.door.signals import ConsoleSignals
+from device.errors import ConfigError
+from device.log import set_up_logging
+from device.runtime import Daemon
+from device.types import Decision
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("run")(run)
+
+
+def run(
+    context: typer.Context,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Instead of camera.source: /dev/videoN, rtsp://..., a video file, a folder of pictures."),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Recordings: each frame as soon as the last one was dealt with.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document per event on standard output.")] = False,
+) -> None:
+    """Run the door until SIGTERM or SIGINT, or until a recording ends. People appear by handle only."""
+    from device.wiring import open_daemon  # noqa: PLC0415  # models and drivers; --help need not wait for them
+
+    began_s = time.monotonic()
+    asked = invocation(context)
+    config = with_source(asked.config(), source=source, fast=fast)
+    set_up_logging(config.log.level)
+
+    def report(decision: Decision) -> None:
+        if as_json:
+            print_json({"event": "decision", **decision_json(decision)})
+            sys.stdout.flush()
+
+    signals = ConsoleSignals(Console(stderr=True, highlight=False))
+    with open_daemon(asked.state, config, signals=signals, on_decision=report) as daemon, stopping(daemon):
+        if as_json:
+            print_json({"event": "ready", "after_s": round(time.monotonic() - began_s, 3), "about": daemon.about})
+            sys.stdout.flush()
+        daemon.run()
+
+
+def with_source(config: Config, *, source: str | None, fast: bool) -> Config:
+    """The configuration with another camera source or pace. Raises ConfigError for a camera at another pace."""
+    if source is None and not fast:
+        return config
+    if config.platform != "sim":
+        raise ConfigError("--source and --fast are for recordings on platform sim", hint="set camera.source instead")
+    changes = {"source": source or config.camera.source, "pace": "fast" if fast else config.camera.pace}
+    return config.model_copy(update={"camera": config.camera.model_copy(update=changes)})
+
+
+@contextmanager
+def stopping(daemon: Daemon) -> Iterator[None]:
+    """SIGTERM and SIGINT stop the daemon in order until the end of the block."""
+    before = {
+        number: signal.signal(number, lambda *_: daemon.stop(cause="signal"))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
