@@ -13,10 +13,16 @@ from device.sim.visitor import Presence, Walk, rotation
 from device.sim.warp import Lens, draw_plane
 from device.types import Image, Signal
 
-#: The print is small and held close: strong perspective is what makes a mesh take a tilt for a turn.
+#: Ear to ear on the print. Small and close: only a strong perspective makes the mesh take a tilt for a turn.
 PRINTED_FACE_M = 0.1
-HAND = Walk(far_m=0.5, near_m=0.2, side_m=0.0, approach_s=1.2, leave_s=0.7)
-TILTS = Reach(yaw_deg=62.0, up_deg=62.0, down_deg=66.0, turn_s=0.5, reaction_s=0.5)
+HAND = Walk(far_m=0.6, near_m=0.33, side_m=0.0, approach_s=1.2, leave_s=0.7)
+#: How close the hand comes while it tilts the paper.
+CLOSE_M = 0.16
+#: The print is taller than the photograph and leans back at rest, which cancels: so it can tilt both up and down.
+STRETCH = 1.2
+LEAN_DEG = 32.0
+#: Found by measurement, see tests/liveness: each fools the mesh by 21-34 degrees while it still sees a face.
+TILTS = Reach(yaw_deg=52.0, up_deg=29.0, down_deg=96.0, turn_s=0.5, reaction_s=0.5)
 # The sheet in face widths: what it shows to each side of the face, and its white margin.
 _HALF_WIDTH, _HALF_HEIGHT, _MARGIN = 0.85, 1.0, 0.08
 
@@ -39,6 +45,7 @@ class PrintedPhoto:
         self._lens = lens
         self._walk = walk
         self._presence = Presence(walk)
+        self._reach = reach
         self._obedience = Obedience(reach, rng=rng)
         self._hand = [Sway(size=size, period_s=2.5, rng=rng) for size in (0.003, 0.003, 0.003)]
         self._wrist = [Sway(size=size, period_s=1.8, rng=rng) for size in (1.5, 1.5, 2.0)]
@@ -51,15 +58,21 @@ class PrintedPhoto:
         if departure >= 1.0:
             return False
         lens, walk, hand = self._lens, self._walk, self._hand
-        distance_m = walk.far_m + (walk.near_m - walk.far_m) * approach + hand[2].at(now_s)
-        drop_m = 1.6 * distance_m * max(1.0 - approach, departure)
         yaw, pitch = self._obedience.angles(now_s, prompt=prompt, since_s=since_s)
-        turn = rotation(*(angle + wrist.at(now_s) for angle, wrist in zip((yaw, pitch, 0.0), self._wrist, strict=True)))
+        sideways = min(1.0, abs(yaw) / self._reach.yaw_deg)
+        upright = min(1.0, max(pitch / self._reach.up_deg, -pitch / self._reach.down_deg))
+        lean = LEAN_DEG * (1.0 - sideways)
+        distance_m = walk.far_m + (walk.near_m - walk.far_m) * approach + hand[2].at(now_s)
+        distance_m += (CLOSE_M - distance_m) * max(sideways, upright)
+        drop_m = 1.6 * distance_m * max(1.0 - approach, departure)
+        pose = zip((yaw, lean + pitch, 0.0), self._wrist, strict=True)
+        turn = rotation(*(angle + wrist.at(now_s) for angle, wrist in pose))
         position = np.array([hand[0].at(now_s), drop_m + hand[1].at(now_s), distance_m])
         camera = np.array([[lens.focal_px, 0, lens.width / 2], [0, lens.focal_px, lens.height / 2], [0, 0, 1]])
         metre = PRINTED_FACE_M / self._scale
+        tall = metre * STRETCH
         height, width = self._sheet.shape[:2]
-        on_paper = np.array([[metre, 0, -metre * width / 2], [0, metre, -metre * height / 2], [0, 0, 1]])
+        on_paper = np.array([[metre, 0, -metre * width / 2], [0, tall, -tall * height / 2], [0, 0, 1]])
         draw_plane(canvas, self._sheet, camera @ np.column_stack([turn[:, 0], turn[:, 1], position]) @ on_paper)
         return True
 

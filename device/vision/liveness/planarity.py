@@ -36,7 +36,7 @@ _CORNER_QUALITY = 0.01
 #: Corners that come back further from where they started are dropped, pixels.
 _MAX_RETURN_PX = 1.0
 _KLT: dict[str, Any] = {
-    "winSize": (15, 15),
+    "winSize": (11, 11),
     "maxLevel": 3,
     "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
 }
