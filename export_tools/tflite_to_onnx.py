@@ -132,8 +132,8 @@ class _Builder:
     def prelu(self, step: Operator) -> None:
         """max(0, x) + a * min(0, x); where every a <= 1 the same number is max(x, a * x).
 
-        onnxruntime's own PRelu kernel makes the network more than twice as slow on x86 (FaceMesh 3.9 ms against
-        1.7 ms, one thread); the numbers are the same.
+        onnxruntime's own PRelu kernel makes FaceMesh more than twice as slow (x86, one thread, medians of 150
+        interleaved runs: 3.9 ms against 1.7 ms); the numbers are the same.
         """
         source, target = f"t{step.inputs[0]}", f"t{step.outputs[0]}"
         slope = self.values(step.inputs[1])

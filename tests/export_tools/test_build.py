@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from device.errors import DownloadError, PackError
 from device.vision.pack import ROLES, load_pack
@@ -274,3 +275,17 @@ def test_no_new_key_is_made_beside_an_old_database(workplace: Path, capsys: pyte
     assert _run(workplace, "convert", "--state", str(workplace / "state"), "--offline") == 74
     assert "key" in capsys.readouterr().err
     assert not (workplace / "state" / "state.key").exists()
+
+
+def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere() -> None:
+    """Two files in a row, both shown."""
+    for terminal, expected in ((True, "━"), (False, "fetching a.zip (1.0 MB)")):
+        screen = io.StringIO()
+        reporter = cli.TerminalReporter(Console(file=screen, force_terminal=terminal, width=100))
+        for name in ("a.zip", "b.zip"):
+            reporter.begin(name, total=1_000_000, done=0)
+            reporter.at(1_000_000)
+            reporter.end()
+        assert expected in screen.getvalue()
+        assert "a.zip" in screen.getvalue()
+        assert "b.zip" in screen.getvalue()
