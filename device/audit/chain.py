@@ -152,7 +152,10 @@ def _check_entry(
         if following is not None:
             vouched |= link(seq=following.seq, previous=entry.hash, body=following.body) == following.hash
         if vouched:
-            return Fault.ALTERED_BODY, "the entry's hash is the one that was chained, its body is not"
+            return (
+                Fault.ALTERED_BODY,
+                "the entry's hash is the one that was chained, its body or what stood before it is not",
+            )
         return Fault.WRONG_HASH, "the entry's hash belongs neither to its body nor to its place"
     if anchor is not None and anchor.seq == entry.seq and anchor.hash != entry.hash:
         return Fault.REWRITTEN, "the chain is consistent, but it is not the one that was anchored"
