@@ -130,7 +130,7 @@ def head_pose(landmarks: Points) -> Pose:
     The two lines span the face; yaw and pitch are where its normal points, roll the rest (order yaw, pitch, roll).
     A six-point PnP is no alternative: tilted paper fools it (25 of 31 sheets).
 
-    Pitch is not corrected: people who look straight ahead measure -4 to +8 degrees, depending on the face and the height
+    Pitch is not corrected: people who look straight ahead measure -4 to +8 degrees, depending on face and height
     of the camera, and there is no recording with known pitch to fit an offset to. Compare it with a person's own rest.
 
     Args:
