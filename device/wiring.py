@@ -43,7 +43,7 @@ from device.camera.sources import SourceKind, classify_source
 from device.clock import SystemClock
 from device.config import Config
 from device.door.controller import DoorController
-from device.errors import ConfigError, EnrolmentError, PackError, UsageError
+from device.errors import CameraError, ConfigError, EnrolmentError, PackError, UsageError
 from device.gallery.exact import ExactIndex
 from device.gallery.hnsw import make_hnsw_index
 from device.interfaces import Clock, FrameSource, GalleryIndex, InferenceSession, Relay, Signals
@@ -386,6 +386,16 @@ def open_source(config: Config, clock: Clock, *, wait: Callable[[float], object]
     path = Path(config.camera.source)
     pace = _pace(config, clock, wait=wait)
     return VideoFile(path, pace) if kind is SourceKind.VIDEO else PictureFolder(path, pace, fps=config.camera.fps)
+
+
+def open_recording(path: Path) -> FrameSource:
+    """A video file, read as fast as it can be; its times count from 0. Raises CameraError."""
+    from device.sim.clock import ManualClock  # noqa: PLC0415  # a recording moves its own clock
+
+    kind = classify_source(str(path))
+    if kind is not SourceKind.VIDEO:
+        raise CameraError(f"{path} is not a video", hint="name a video file")
+    return VideoFile(path, FastPace(ManualClock()))
 
 
 def _pace(config: Config, clock: Clock, *, wait: Callable[[float], object]) -> Pace:

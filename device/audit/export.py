@@ -51,7 +51,7 @@ def write_csv(entries: Iterable[AuditEntry], stream: TextIO) -> int:
             "erased" if personal is None else json.dumps(personal, sort_keys=True, ensure_ascii=False),
             entry.hash.hex(),
         )
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([safe_cell(value) for value in row])
         count += 1
     return count
 
@@ -102,7 +102,7 @@ def _shown(personal: dict[str, Any] | None, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _cell(value: object) -> object:
+def safe_cell(value: object) -> object:
     if isinstance(value, str) and value.lstrip(" \x00\u00a0").startswith(_FORMULA_STARTS):
         return "'" + value
     return value
