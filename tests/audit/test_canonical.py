@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.audit.canonical import MAX_PART_BYTES, canonical_json
@@ -29,6 +29,7 @@ _VALUES = st.recursive(
 _OBJECTS = st.dictionaries(st.text("abcä\u20ac", max_size=4), _VALUES, max_size=5)
 
 
+@settings(deadline=None)
 @given(_OBJECTS)
 def test_what_was_written_reads_back_as_the_same_value_and_the_same_bytes(value: dict[str, Any]) -> None:
     """Writing, reading, writing changes nothing."""
@@ -38,6 +39,7 @@ def test_what_was_written_reads_back_as_the_same_value_and_the_same_bytes(value:
     assert canonical_json(read) == raw
 
 
+@settings(deadline=None)
 @given(_OBJECTS, st.randoms(use_true_random=False))
 def test_the_order_in_which_keys_were_put_does_not_show(value: dict[str, Any], chance: Any) -> None:
     """Two programs that mean the same hash the same."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.audit.chain import GENESIS, Anchor, Fault, commitment, link, seal, verify
@@ -57,6 +57,7 @@ def test_the_hash_of_an_entry_is_fixed_for_ever() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 10_000), st.integers(1, 255))
 def test_a_changed_byte_of_a_body_is_found_at_its_entry(seq: int, where: int, change: int) -> None:
     """Any byte, any entry."""
@@ -67,6 +68,7 @@ def test_a_changed_byte_of_a_body_is_found_at_its_entry(seq: int, where: int, ch
     assert (verdict.fault, verdict.seq, verdict.entries) == (Fault.ALTERED_BODY, seq, seq - 1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 31), st.integers(1, 255))
 def test_a_changed_hash_is_found_at_its_entry(seq: int, where: int, change: int) -> None:
     """Any byte, any entry."""
@@ -77,6 +79,7 @@ def test_a_changed_hash_is_found_at_its_entry(seq: int, where: int, change: int)
     assert (verdict.fault, verdict.seq) == (Fault.WRONG_HASH, seq)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 11))
 def test_a_deleted_entry_leaves_a_gap(seq: int) -> None:
     """All but the last one, which is truncation."""
@@ -85,6 +88,7 @@ def test_a_deleted_entry_leaves_a_gap(seq: int) -> None:
     assert (verdict.fault, verdict.seq) == (Fault.GAP, seq)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 11))
 def test_swapped_entries_are_found(seq: int) -> None:
     """With their numbers, and with the numbers put right."""

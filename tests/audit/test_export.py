@@ -8,9 +8,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device.audit.canonical import JsonObject
 from device.audit.chain import GENESIS, Anchor, seal, verify
 from device.audit.export import COLUMNS, entry_object, write_csv, write_json_lines
 from device.audit.records import DecisionMade
@@ -21,7 +22,7 @@ from tests.audit.samples import HANDLE, NAME, decision
 
 def _entry(name: str = NAME, *, previous: Anchor = GENESIS) -> AuditEntry:
     record = DecisionMade(decision(), name=name)
-    body = {"kind": record.kind, "wall": "2026-01-05T09:00:00.000+00:00", "data": record.body()}
+    body: JsonObject = {"kind": record.kind, "wall": "2026-01-05T09:00:00.000+00:00", "data": record.body()}
     return seal(body, personal=record.personal(), salt=b"\1" * 32, previous=previous)
 
 
@@ -53,6 +54,7 @@ def test_a_name_is_never_a_formula(name: str) -> None:
     assert _rows(_entry(name))[0]["name"] == "'" + name
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=40))
 def test_a_name_comes_through_csv_unchanged_but_for_the_quote(name: str) -> None:
     """Commas, quotes, line breaks."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.audit.canonical import canonical_json
@@ -118,6 +118,7 @@ def test_a_claim_that_was_not_let_in_is_told_apart() -> None:
     assert record.body()["granted"] is False
 
 
+@settings(deadline=None)
 @given(st.floats() | st.floats(width=32).map(np.float32))
 def test_a_denial_is_written_whatever_number_the_model_gave(similarity: float) -> None:
     """NaN and infinity are named, numpy's numbers are taken."""
@@ -126,6 +127,7 @@ def test_a_denial_is_written_whatever_number_the_model_gave(similarity: float) -
     assert data["similarity"] == (float(similarity) if np.isfinite(similarity) else "not_finite")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_of_a_strangers_choosing_enters_the_chain(text: str) -> None:
     """A refused request's verb is a plain word or unreadable, whatever was sent."""
@@ -133,6 +135,7 @@ def test_no_text_of_a_strangers_choosing_enters_the_chain(text: str) -> None:
     assert verb is None or (isinstance(verb, str) and verb.isascii() and len(verb) <= 32)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=400))
 def test_a_drivers_complaint_can_always_be_written(text: str) -> None:
     """Broken bytes and length do not keep the door's answer out."""

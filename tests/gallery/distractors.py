@@ -22,4 +22,5 @@ def distractors(count: int, *, seed: int) -> Vector:
     with np.load(_DISTRIBUTION, allow_pickle=False) as stored:
         mean, covariance = stored["mean"].astype(np.float64), stored["covariance"].astype(np.float64)
     drawn = np.random.default_rng(seed).multivariate_normal(mean, covariance, size=count, method="eigh")
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    vectors: Vector = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return vectors

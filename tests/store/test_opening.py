@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlcipher3 import dbapi2
+from sqlcipher3 import dbapi2  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from device.errors import BusyError, ConfigError, CorruptError, DoorwardError, StateError, WrongKeyError
 from device.keys import StateKeys
-from device.store import creation
 from device.store.database import Database
 from device.store.driver import make_database, migrate
 from device.store.files import CHECK_NAME, DATABASE_NAME
@@ -218,7 +219,7 @@ def test_a_making_that_fails_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(creation.os, "link", fail)
+        patch.setattr(os, "link", fail)
         with pytest.raises(StateError, match="No space"):
             open_store()
     assert list(state.iterdir()) == []
@@ -294,12 +295,13 @@ def test_a_reserve_that_leaves_no_room_is_a_mistake_of_the_configuration(open_st
 def test_every_error_of_opening_says_what_to_do(open_store: OpenStore, state: Path, other_keys: StateKeys) -> None:
     """No error without a hint, no key in a message."""
     open_store().close()
-    for attempt in (
-        lambda: open_store(keys=other_keys),
-        lambda: open_store(state / "none", create=False),
-        lambda: open_store(state / DATABASE_NAME, create=False),
-    ):
+    attempts: tuple[dict[str, Any], ...] = (
+        {"keys": other_keys},
+        {"directory": state / "none", "create": False},
+        {"directory": state / DATABASE_NAME, "create": False},
+    )
+    for attempt in attempts:
         with pytest.raises(DoorwardError) as refused:
-            attempt()
+            open_store(**attempt)
         assert refused.value.hint
         assert other_keys.database.hex() not in str(refused.value)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.errors import CorruptError, NotFoundError, StateError, UsageError
@@ -212,6 +212,7 @@ def test_a_name_that_could_forge_a_line_is_never_stored(open_store: OpenStore, n
         insert_person(unit, person(name), singles=(embedding(1),), mean=embedding(1))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=250))
 def test_cleaning_a_name_twice_is_cleaning_it_once(text: str) -> None:
     """What is accepted is stable and printable."""
