@@ -57,11 +57,14 @@ def classify_source(source: str) -> SourceKind:
 
 
 def public_name(source: str) -> str:
-    """The source as it may be logged: user name and password of an address are left out."""
+    """The source as it may be logged: of an address only the host, because passwords stand in paths and queries too."""
     if "://" not in source:
         return source
-    scheme, _, rest = source.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    try:
+        parts = urlsplit(source)
+        return f"{parts.scheme}://{parts.hostname or ''}/..."
+    except ValueError:
+        return f"{source.partition('://')[0]}://..."
 
 
 def _classify_address(source: str) -> SourceKind:

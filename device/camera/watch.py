@@ -90,7 +90,7 @@ class CameraWatch:
             self._lit_s = now_s
         if black and not now_s - self._lit_s < self._frozen_after_s:
             return self._become(CameraState.BLACK)
-        if not black and not moved and not now_s - self._moved_s < self._frozen_after_s:
+        if not moved and not now_s - self._moved_s < self._frozen_after_s:
             return self._become(CameraState.FROZEN)
         self._recover(good=moved and not black)
         return self._state

@@ -113,7 +113,7 @@ def test_a_recording_is_played_with_every_frame_from_the_first() -> None:
     slot = FrameSlot()
     source = _Source(clock, [*_still(30), None], live=False)
     loop = CaptureLoop(source, slot, clock, _CONFIG, stop=_Stop(clock), reopen=False)
-    thread = threading.Thread(target=loop.run)
+    thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
     numbers = []
     while (frame := slot.take(10)) is not None:
@@ -217,7 +217,7 @@ def test_health_tells_a_read_that_hangs() -> None:
 
     source.before_read = hang_late
     loop = CaptureLoop(source, slot, clock, _CONFIG, stop=stop, reopen=True)
-    thread = threading.Thread(target=loop.run)
+    thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
     assert hanging.wait(10)
     before = loop.health()
@@ -240,7 +240,7 @@ def test_stop_ends_it_and_closes_the_camera() -> None:
     stop, slot = threading.Event(), FrameSlot()
     source = _Source(clock, _moving(20), live=False)
     loop = CaptureLoop(source, slot, clock, _CONFIG, stop=stop, reopen=False)
-    thread = threading.Thread(target=loop.run)
+    thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
     assert slot.take(10) is not None
     stop.set()

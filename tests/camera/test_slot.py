@@ -70,7 +70,7 @@ def test_a_waiting_taker_wakes_for_a_frame() -> None:
     """Without asking again and again."""
     slot = FrameSlot()
     taken: list[Frame | None] = []
-    taker = threading.Thread(target=lambda: taken.append(slot.take(10)))
+    taker = threading.Thread(target=lambda: taken.append(slot.take(10)), daemon=True)
     taker.start()
     slot.put(_frame(7))
     taker.join(10)
@@ -81,7 +81,7 @@ def test_a_waiting_taker_wakes_when_the_slot_is_closed() -> None:
     """The gate must end with the camera."""
     slot = FrameSlot()
     taken: list[Frame | None] = []
-    taker = threading.Thread(target=lambda: taken.append(slot.take(10)))
+    taker = threading.Thread(target=lambda: taken.append(slot.take(10)), daemon=True)
     taker.start()
     slot.close()
     taker.join(10)
@@ -99,7 +99,7 @@ def test_a_recording_hands_over_every_frame_and_waits_until_each_was_dealt_with(
             story.append(f"given {number}")
         slot.close()
 
-    producer = threading.Thread(target=produce)
+    producer = threading.Thread(target=produce, daemon=True)
     producer.start()
     for number in range(20):
         frame = slot.take(10)
@@ -118,7 +118,7 @@ def test_a_recording_that_waits_goes_on_when_the_slot_is_closed() -> None:
     """Before the frame was taken, while it is dealt with, and ever after."""
     slot = FrameSlot()
     given: list[bool] = []
-    producer = threading.Thread(target=lambda: given.append(slot.hand_over(_frame(0))))
+    producer = threading.Thread(target=lambda: given.append(slot.hand_over(_frame(0))), daemon=True)
     producer.start()
     assert slot.take(10) is not None
     slot.close()

@@ -103,8 +103,8 @@ def test_a_line_that_cannot_be_driven_is_an_error_and_is_let_go(relay: GpioRelay
 def test_a_line_that_does_not_let_go_is_tried_again_until_it_does(relay: GpioRelay, factory: MockFactory) -> None:
     """One failed write must not leave the door open."""
     pin = factory.pin(_PIN)
-    relay.pulse(0.02)
     pin.failing.add(False)
+    relay.pulse(0.02)
     assert pin.failed.wait(10)
     pin.failed.clear()
     assert pin.failed.wait(10)
