@@ -103,6 +103,7 @@ def _shown(personal: dict[str, Any] | None, key: str) -> str:
 
 
 def safe_cell(value: object) -> object:
+    """The value for a CSV cell: text that a spreadsheet would take for a formula gets an apostrophe before it."""
     if isinstance(value, str) and value.lstrip(" \x00\u00a0").startswith(_FORMULA_STARTS):
         return "'" + value
     return value
