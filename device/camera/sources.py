@@ -60,11 +60,12 @@ def public_name(source: str) -> str:
     """The source as it may be logged: of an address only the host, because passwords stand in paths and queries too."""
     if "://" not in source:
         return source
+    scheme = source.partition("://")[0]
     try:
-        parts = urlsplit(source)
-        return f"{parts.scheme}://{parts.hostname or ''}/..."
+        host = urlsplit(source).hostname or ""
     except ValueError:
-        return f"{source.partition('://')[0]}://..."
+        host = ""
+    return f"{scheme}://{host}/..."
 
 
 def _classify_address(source: str) -> SourceKind:

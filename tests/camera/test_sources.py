@@ -44,6 +44,37 @@ def test_other_files_are_refused_with_a_hint(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "source", ["http://camera/stream", "rtsp://", "rtsp:///path", "rtsp://host:0/", "file:///etc/passwd"]
+)
+def test_other_addresses_are_refused(source: str) -> None:
+    """Only cameras are spoken to."""
+    with pytest.raises(CameraError):
+        classify_source(source)
+
+
+def test_a_bare_number_is_answered_with_the_device_it_may_mean() -> None:
+    """The habit from other programs."""
+    with pytest.raises(CameraError) as refused:
+        classify_source("0")
+    assert "/dev/video0" in refused.value.hint
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60))
+def test_any_words_are_a_kind_or_a_camera_error(source: str) -> None:
+    """NUL bytes, brackets, very odd addresses."""
+    try:
+        assert isinstance(classify_source(source), SourceKind)
+    except CameraError as refused:
+        assert refused.hint  # noqa: PT017  # a kind is as good
+
+
+def test_only_cameras_are_worth_opening_again() -> None:
+    """A recording would begin anew."""
+    assert [kind for kind in SourceKind if kind.camera] == [SourceKind.DEVICE, SourceKind.STREAM]
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "rtsp://admin:hunter2@cam/1",

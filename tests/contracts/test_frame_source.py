@@ -17,7 +17,9 @@ from device.camera.recorded import PictureFolder, VideoFile
 from device.config import CameraConfig
 from device.errors import CameraError
 from device.interfaces import FrameSource
+from device.sim.camera import SceneCamera
 from device.sim.clock import ManualClock
+from device.sim.signals import PromptBoard
 from device.types import Image
 
 Make = Callable[[Path, ManualClock, pytest.MonkeyPatch], FrameSource]
@@ -79,6 +81,7 @@ CASES: dict[str, Make] = {
         _folder(folder), NativePace(clock, clock.advance), fps=10
     ),
     "device": _device,
+    "scene": lambda _, clock, __: SceneCamera([], clock=clock, prompts=PromptBoard(clock=clock), gap_s=0.2),
 }
 
 

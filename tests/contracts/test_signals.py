@@ -10,9 +10,14 @@ from rich.console import Console
 
 from device.door.signals import ConsoleSignals
 from device.interfaces import Signals
+from device.sim.clock import ManualClock
+from device.sim.signals import PromptBoard
 from device.types import Signal
 
-CASES: dict[str, Callable[[], Signals]] = {"console": lambda: ConsoleSignals(Console(file=io.StringIO()))}
+CASES: dict[str, Callable[[], Signals]] = {
+    "console": lambda: ConsoleSignals(Console(file=io.StringIO())),
+    "simulated": lambda: PromptBoard(clock=ManualClock()),
+}
 
 
 @pytest.fixture(params=list(CASES.values()), ids=list(CASES))
