@@ -270,6 +270,7 @@ case "$verb" in
     ;;
   demo)
     set_up ""
+    "$venv/bin/doorward-export" photos >&2
     exec "$venv/bin/doorward" demo "$@"
     ;;
   test)

@@ -63,6 +63,7 @@ from device.vision.pack import Pack, Role, load_pack, write_manifest
 from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
 from device.vision.quality import Gates
+from device.vision.warp import use_threads
 
 if TYPE_CHECKING:
     from device.sim.camera import Visitor
@@ -145,6 +146,8 @@ class Vision:
 
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
     """Load the models that the door needs (the iris model is not among them). Raises PackError, ModelError."""
+
+    use_threads(config.models.threads)
 
     def onnx(model: bytes, name: str) -> InferenceSession:
         return OnnxSession(model, model=name, threads=config.models.threads)

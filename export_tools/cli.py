@@ -23,7 +23,7 @@ from device.store.files import DATABASE_NAME
 from device.vision.pack import Pack
 from export_tools.build import build_pack, pack_directory, verify_pack
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
-from export_tools.fetch import Fetcher, default_cache
+from export_tools.fetch import Fetcher, default_cache, fetch_photos
 
 DEFAULT_STATE: Final = ".doorward"
 
@@ -126,6 +126,22 @@ def _convert(options: argparse.Namespace) -> None:
     sys.stdout.write(f"pack {options.pack} {done}: {result.pack.directory}\n")
 
 
+def _photos(options: argparse.Namespace) -> None:
+    fetcher = _fetcher(options)
+    folder = options.out or default_cache().parent / "demo-photos"
+    photos = fetch_photos(fetcher=fetcher)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in photos.items():
+            (folder / name).write_bytes(content)
+    except OSError as exc:
+        raise UsageError(f"cannot write the photographs to {folder}: {exc.strerror}", hint="choose --out") from exc
+    if options.json:
+        _print_json({"folder": str(folder), "photos": sorted(photos)})
+        return
+    sys.stdout.write(f"{len(photos)} photographs of public figures: {folder}\n")
+
+
 def _verify(options: argparse.Namespace) -> None:
     key = _mac_key(options, create=False)
     sound = verify_pack(pack_directory(options.state, options.pack), mac_key=key)
@@ -160,10 +176,12 @@ def _parser() -> argparse.ArgumentParser:
 
     fetch = command("fetch", _fetch, "Bring the archives of a pack into the cache, verified.")
     convert = command("convert", _convert, "Fetch, convert, and put the sealed pack into the state directory.")
+    photos = command("photos", _photos, "Unpack the demo's photographs into the cache, verified.")
+    photos.add_argument("--out", type=Path, help="into this folder instead")
     verify = command("verify", _verify, "Check a built pack: seal, manifest, and every model to the byte.")
     fetch.add_argument("--demo-photos", action="store_true", help="bring the demo's photographs too")
     convert.add_argument("--force", action="store_true", help="build even where nothing changed")
-    for added in (fetch, convert):
+    for added in (fetch, convert, photos):
         added.add_argument("--mirror", type=Path, help="folder with the archives, used instead of the package index")
         added.add_argument("--offline", action="store_true", help="never open a network connection")
         added.add_argument("--cache", type=Path, help="folder that keeps the archives ($DOORWARD_CACHE/archives)")

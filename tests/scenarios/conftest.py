@@ -1,0 +1,84 @@
+"""An appliance for each scenario: its own state directory with the built pack, the real daemon, nothing mocked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device import wiring
+from device.app.frames import AttachedFile
+from device.app.requests import AuditListRequest, AuditVerifyRequest, EnrollRequest
+from device.config import Config, parse_config
+from device.types import Decision
+
+SCENE = parse_config(b"camera: {source: scene, pace: fast}", origin="scenario")
+
+
+@dataclass
+class Appliance:
+    """A state directory and what a scenario does with it."""
+
+    state: Path
+    config: Config = SCENE
+
+    def enrol(self, name: str, photos: dict[str, bytes], *, config: Config | None = None) -> str:
+        """Enrol somebody from photographs; the handle."""
+        files = [AttachedFile(file, content) for file, content in photos.items()]
+        with wiring.open_offline(self.state, config or self.config) as verbs:
+            return str(verbs.answer(EnrollRequest(name=name), files)["person"]["handle"])
+
+    def play(self, cast: Sequence[wiring.Actor], *, seed: int = 0, **parts: Any) -> list[Decision]:
+        """Run the daemon on a rendered scene; what it decided."""
+        decisions: list[Decision] = []
+        stage = wiring.open_stage(self.state, self.config, cast, seed=seed)
+        with wiring.open_daemon(self.state, self.config, stage=stage, on_decision=decisions.append, **parts) as daemon:
+            daemon.run()
+        return decisions
+
+    def watch(self, recording: Path, *, config: Config | None = None) -> list[Decision]:
+        """Run the daemon on a recording, as fast as it can; what it decided."""
+        base = config or self.config
+        camera = base.camera.model_copy(update={"source": str(recording), "pace": "fast"})
+        decisions: list[Decision] = []
+        with wiring.open_daemon(
+            self.state,
+            base.model_copy(update={"camera": camera}),
+            signals=Silence(),
+            on_decision=decisions.append,
+        ) as daemon:
+            daemon.run()
+        return decisions
+
+    def audit(self) -> list[dict[str, Any]]:
+        """All audit entries, after the chain was verified."""
+        with wiring.open_offline(self.state, self.config) as verbs:
+            assert verbs.answer(AuditVerifyRequest())["sound"]
+            return list(verbs.answer(AuditListRequest())["entries"])
+
+
+class Silence:
+    """Signals that nobody sees."""
+
+    def show(self, signal: object) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def appliance(tmp_path: Path, door_state: Path) -> Appliance:
+    """A state directory of its own with the pack ``door``; nobody is enrolled."""
+    state = tmp_path / "state"
+    wiring.adopt_pack(door_state, state, SCENE)
+    return Appliance(state)
+
+
+@pytest.fixture
+def obama(appliance: Appliance, demo_photos: dict[str, bytes]) -> str:
+    """The handle of the one person enrolled in the rendered scenes."""
+    return appliance.enrol("Barack Obama", {name: demo_photos[name] for name in ("obama.jpg", "obama2.jpg")})
