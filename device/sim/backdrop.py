@@ -41,15 +41,15 @@ def hallway(width: int, height: int, *, seed: int) -> Image:
     box((0.85, 0.3), (0.9, 0.37), (206, 208, 206))
     soft = cv2.GaussianBlur(canvas, (0, 0), 1.6)
     lamp = 60 * np.exp(-((across * 2.2) ** 2) - (down * 5.0) ** 2)
-    return np.clip(soft + lamp[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(soft + lamp[..., None], 0, 255), dtype=np.uint8)
 
 
 def sensor_noise(width: int, height: int, *, seed: int) -> NDArray[np.int16]:
-    """A tile of read-out noise, grey level standard deviation 1.6, larger than the picture so that it can be shifted."""
+    """Read-out noise, standard deviation 1.6 grey levels, with room to be shifted by up to 64 pixels."""
     rng = np.random.default_rng(seed)
     return np.rint(rng.normal(0.0, 1.6, (height + 64, width + 64, 3))).astype(np.int16)
 
 
 def _grain(rng: np.random.Generator, width: int, height: int, *, cell: int, size: float) -> NDArray[np.float32]:
     coarse = rng.normal(0.0, size, (height // cell + 2, width // cell + 2, 1)).astype(np.float32)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How simulated heads and hands move: smooth turns in answer to prompts, sway, blinks; a function of time and a seed."""
+"""How simulated heads and hands move: smooth turns in answer to prompts, sway, blinks; all from a seed."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ the caller brings the 468 landmarks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -147,7 +148,7 @@ def _triangulate(points: Points) -> NDArray[np.int32]:
             delaunay.insert((x, y))
     found = [
         corners
-        for row in delaunay.getTriangleList().tolist()
+        for row in np.asarray(delaunay.getTriangleList()).tolist()
         if (corners := [index.get((row[k], row[k + 1]), -1) for k in (0, 2, 4)]) and min(corners) >= 0
     ]
     return np.array(found, dtype=np.int32)
@@ -180,24 +181,38 @@ def _matte(photo: Image, landmarks: Points, width_px: float) -> NDArray[np.uint8
     unit = _MATTE_PX
     points = landmarks[:, :2] * np.float32(unit / width_px)
     middle_x = float((points[EAR_TO_EAR[0], 0] + points[EAR_TO_EAR[1], 0]) / 2)
-    chin, crown = float(points[CHIN, 1]), float(points[FOREHEAD, 1])
+    chin = float(points[CHIN, 1])
 
     def fan(*corners: tuple[float, float]) -> NDArray[np.int32]:
         """Mirror (half width, distance below the chin), in face widths, to a closed shape."""
         right = [(middle_x + w * unit, min(chin + d * unit, float(height))) for w, d in corners]
         left = [(middle_x - w * unit, min(chin + d * unit, float(height))) for w, d in reversed(corners)]
-        return np.rint([right + left]).astype(np.int32)
+        return np.rint(right + left).astype(np.int32)
 
-    middle = (round(middle_x), round((chin + crown) / 2 - 0.13 * unit))
+    # The skull lies between the ears, leaning as they do, and as high as the face with some hair above it.
+    ears = points[list(EAR_TO_EAR)]
+    across = (ears[1] - ears[0]) / np.float32(np.linalg.norm(ears[1] - ears[0]))
+    upward = np.array([across[1], -across[0]], dtype=np.float32)
+    lift = float((points[[CHIN, FOREHEAD]].mean(axis=0) - ears.mean(axis=0)) @ upward) + 0.13 * unit
+    middle_xy = ears.mean(axis=0) + upward * np.float32(lift)
+    middle = (round(float(middle_xy[0])), round(float(middle_xy[1])))
+    roll_deg = math.degrees(math.atan2(float(across[1]), float(across[0])))
+
+    def skull(half_width: float, half_height: float, label: int, *, upper_only: bool) -> None:
+        """An ellipse around the head, or its half above the ears, leaning as the head does."""
+        axes = (round(half_width * unit), round(half_height * unit))
+        cv2.ellipse(mask, middle, axes, roll_deg, 180 if upper_only else 0, 360, label, -1)
+
     mask = np.full((height, width), cv2.GC_BGD, dtype=np.uint8)
-    cv2.ellipse(mask, middle, (round(0.7 * unit), round(1.1 * unit)), 0, 0, 360, cv2.GC_PR_BGD, -1)
-    cv2.fillPoly(mask, fan((0.35, 0.0), (0.6, 0.2), (1.5, 0.7), (1.9, 9.0)), cv2.GC_PR_FGD)
-    cv2.ellipse(mask, middle, (round(0.55 * unit), round(0.83 * unit)), 0, 0, 360, cv2.GC_PR_FGD, -1)
+    skull(0.74, 1.1, cv2.GC_PR_BGD, upper_only=False)
+    cv2.fillPoly(mask, [fan((0.35, 0.0), (0.6, 0.2), (1.5, 0.7), (1.75, 2.0), (1.4, 2.7), (1.2, 9.0))], cv2.GC_PR_FGD)
+    skull(0.58, 0.86, cv2.GC_PR_FGD, upper_only=False)
+    skull(0.5, 0.76, cv2.GC_FGD, upper_only=True)
     cv2.fillConvexPoly(mask, np.rint(cv2.convexHull(points)).astype(np.int32), cv2.GC_FGD)
-    cv2.fillPoly(mask, fan((0.22, -0.1), (0.7, 1.1), (0.8, 9.0)), cv2.GC_FGD)
+    cv2.fillPoly(mask, [fan((0.22, -0.1), (0.3, 0.35), (0.95, 0.8), (1.1, 1.5), (0.9, 9.0))], cv2.GC_FGD)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(1)  # GrabCut's colour clusters start at random: the same photograph shall give the same matte
-    cv2.grabCut(picture, mask, None, background, foreground, 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(picture, mask, (0, 0, 0, 0), background, foreground, 4, cv2.GC_INIT_WITH_MASK)
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), dtype=np.uint8))
     _, labels = cv2.connectedComponents(person)
@@ -206,4 +221,4 @@ def _matte(photo: Image, landmarks: Points, width_px: float) -> NDArray[np.uint8
     # Grow smoothly to the full size first, then cut: a matte of this size has steps that would be seen.
     fine = cv2.resize(whole, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_CUBIC)
     soft = cv2.GaussianBlur(fine, (0, 0), 0.018 * width_px).astype(np.float32)
-    return np.clip((soft - 110) * 2.6, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((soft - 110) * 2.6, 0, 255), dtype=np.uint8)

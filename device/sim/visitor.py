@@ -149,7 +149,7 @@ def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> NDArray[np.fl
     about_y = [[math.cos(yaw), 0, -math.sin(yaw)], [0, 1, 0], [math.sin(yaw), 0, math.cos(yaw)]]
     about_x = [[1, 0, 0], [0, math.cos(pitch), math.sin(pitch)], [0, -math.sin(pitch), math.cos(pitch)]]
     about_z = [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]]
-    return (np.array(about_y) @ np.array(about_x) @ np.array(about_z)).astype(np.float32)
+    return np.asarray(np.array(about_y) @ np.array(about_x) @ np.array(about_z), dtype=np.float32)
 
 
 def _body_map(portrait: Portrait, texture: Texture, centre: Points, face_px: float) -> NDArray[np.float64]:
@@ -165,7 +165,7 @@ def _torso(texture: Texture, portrait: Portrait, lens: Lens) -> Image:
     chin = (portrait.chin + float(portrait.origin[1])) * texture.scale
     rows = np.arange(len(cutout), dtype=np.float32)
     ramp = np.clip((rows - chin - 0.08 * texture.scale) / (0.15 * texture.scale), 0.0, 1.0)
-    cutout = np.rint(cutout * ramp[:, None, None]).astype(np.uint8)
+    cutout = np.asarray(np.rint(cutout * ramp[:, None, None]), dtype=np.uint8)
     # This texture serves faces down to half its own width: so much of it must lie below the chin then.
     missing = round(chin + lens.height / 0.5) - len(cutout)
     if missing <= 0:

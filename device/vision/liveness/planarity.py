@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -113,7 +113,8 @@ class PlanarityGate:
             first, last = _follow(views)
             if len(first) < self._config.min_corners:
                 return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=len(first))
-            residual = homography_residual(first, last) / views[0].unit_px
+            # The larger of both distances: paper that is moved closer must not enlarge its own residual.
+            residual = homography_residual(first, last) / max(views[0].unit_px, views[-1].unit_px)
         except cv2.error as exc:
             raise ModelError("the planarity of the face cannot be computed") from exc
         spatial = math.isfinite(residual) and residual >= self._config.min_residual
@@ -131,23 +132,19 @@ def homography_residual(first: Points, last: Points) -> float:
         first: (n, 2) float32 pixels, n >= 4.
         last: The same corners later.
     """
-    matrix, _ = cv2.findHomography(first, last, cv2.LMEDS)
-    if matrix is None:
-        return math.nan
-    for _ in range(2):  # refit on what fits: the estimate above rests on four corners
-        error = _transfer_error(matrix, first, last)
-        kept = np.argsort(error, kind="stable")[: max(4, math.ceil(_KEPT * len(error)))]
-        refined, _ = cv2.findHomography(first[kept], last[kept], 0)
-        if refined is None:
+    count = max(4, math.ceil(_KEPT * len(first)))
+    kept = np.arange(len(first))
+    method = cv2.LMEDS
+    error = np.zeros(len(first))
+    for _ in range(3):  # the first estimate rests on four corners: refit twice on what fits
+        # The type says that there always is one; for points on one line there is none.
+        matrix: NDArray[np.float64] | None = cast("Any", cv2.findHomography(first[kept], last[kept], method)[0])
+        if matrix is None:
             return math.nan
-        matrix = refined
-    error = np.sort(_transfer_error(matrix, first, last))[: max(4, math.ceil(_KEPT * len(first)))]
-    return float(np.sqrt(np.mean(error**2)))
-
-
-def _transfer_error(matrix: NDArray[np.float64], first: Points, last: Points) -> NDArray[np.float64]:
-    moved = cv2.perspectiveTransform(first[None].astype(np.float64), matrix)[0]
-    return np.asarray(np.linalg.norm(moved - last, axis=1), dtype=np.float64)
+        error = np.linalg.norm(cv2.perspectiveTransform(first[None], matrix)[0] - last, axis=1)
+        kept = np.argsort(error, kind="stable")[:count]
+        method = 0
+    return float(np.sqrt(np.mean(error[kept] ** 2)))
 
 
 def _crop(frame: Frame, face: Face, *, step: int | None) -> _View | None:
@@ -190,7 +187,10 @@ def _follow(views: list[_View]) -> tuple[Points, Points]:
     outline = np.rint(_to_view(here.outline, here)).astype(np.int32)
     cv2.fillConvexPoly(mask, outline, 255)
     distance = max(3.0, here.unit_px / here.step / 18.0)
-    found = cv2.goodFeaturesToTrack(here.grey, _MAX_CORNERS, _CORNER_QUALITY, distance, mask=mask, blockSize=5)
+    # The type says that there always are some; in a blank picture there are none.
+    found: Points | None = cast(
+        "Any", cv2.goodFeaturesToTrack(here.grey, _MAX_CORNERS, _CORNER_QUALITY, distance, mask=mask, blockSize=5)
+    )
     if found is None:
         empty = np.zeros((0, 2), dtype=np.float32)
         return empty, empty
