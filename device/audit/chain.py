@@ -159,10 +159,10 @@ def _check_entry(
         return Fault.WRONG_HASH, "the entry's hash belongs neither to its body nor to its place"
     if anchor is not None and anchor.seq == entry.seq and anchor.hash != entry.hash:
         return Fault.REWRITTEN, "the chain is consistent, but it is not the one that was anchored"
-    declared = _declared(entry.body)
     if (entry.personal is None) != (entry.salt is None):
         return Fault.COMMITMENT_MISMATCH, "personal fields and salt do not go together"
     if entry.personal is not None and entry.salt is not None:
+        declared = _declared(entry.body)
         made = commitment(salt=entry.salt, personal=entry.personal).hex() if len(entry.salt) == SALT_BYTES else ""
         if declared is None or not hmac.compare_digest(made, declared):
             return Fault.COMMITMENT_MISMATCH, "the personal fields are not those that were committed to"

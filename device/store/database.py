@@ -205,7 +205,10 @@ class Database:
             return run(self._connection, sql, *values)
 
     def integrity(self) -> tuple[str, ...]:
-        """Every problem found by checking each page's authentication and the whole structure; empty when sound."""
+        """Every problem found by checking each page's authentication and the whole structure; empty when sound.
+
+        Reads the whole file and keeps everybody else waiting meanwhile: not for a daemon with a visitor at the door.
+        """
         with self._lock:
             try:
                 problems = [str(row[0]) for row in run(self._connection, "PRAGMA cipher_integrity_check")]
