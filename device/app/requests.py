@@ -32,6 +32,9 @@ MAX_DIMENSIONS = 4096
 #: Audit entries per answer; a reader asks again from the last one.
 MAX_PAGE = 500
 
+#: Years of a moment: arithmetic with zones overflows at the ends of the calendar.
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+
 #: Characters that reorder or hide text: a name with them can show as another name in a table.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _UNPRINTABLE = frozenset(("Cc", "Cs", "Co", "Cn", "Zl", "Zp"))
@@ -54,7 +57,13 @@ def _moment(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+def _within_calendar(moment: datetime) -> datetime:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"not between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_within_calendar)]
 """A point in time with its zone, ISO 8601 on the wire."""
 PersonName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]
 Who = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text)]

@@ -104,7 +104,12 @@ def check_state_directory(state: Path) -> CheckResult:
     try:
         status = state.stat()
     except FileNotFoundError:
-        return CheckResult("state", Outcome.AMBER, f"{state} does not exist yet", "it is made with the first enrolment")
+        return CheckResult(
+            "state",
+            Outcome.AMBER,
+            f"{state} does not exist yet",
+            "check --state; `doorward enroll` and `doorward run` make it",
+        )
     if not stat.S_ISDIR(status.st_mode):
         return CheckResult("state", Outcome.FAIL, f"{state} is not a directory", "check --state")
     if status.st_mode & 0o077:

@@ -43,7 +43,7 @@ def enroll(
     except ValidationError as exc:
         raise UsageError("this name cannot be stored", hint="1 to 200 printable characters on one line") from exc
     files = read_photos(photos)
-    with invocation(context).verbs() as session:
+    with invocation(context).verbs(create=True) as session:
         told = session.call(request, files)
     if as_json:
         print_json(told)

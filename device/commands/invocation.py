@@ -35,9 +35,9 @@ class Invocation:
         """The configuration. Raises ConfigError with all problems."""
         return load_config(self.config_file)
 
-    def verbs(self) -> AbstractContextManager[Session]:
-        """Whoever answers: the daemon, or the state itself. Raises DoorwardError."""
-        return open_verbs(self.state, self.config())
+    def verbs(self, *, create: bool = False) -> AbstractContextManager[Session]:
+        """Whoever answers: the daemon, or the state itself, made where ``create``. Raises DoorwardError."""
+        return open_verbs(self.state, self.config(), create=create)
 
 
 def invocation(context: typer.Context) -> Invocation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from device.app.requests import FIRST_YEAR, LAST_YEAR
 from device.errors import UsageError
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -21,13 +22,20 @@ def parse_moment(text: str, *, option: str, whole_day: bool = False) -> datetime
     Raises:
         UsageError: Anything else.
     """
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        if whole_day and _DAY.fullmatch(text.strip()):
-            moment += timedelta(days=1)
-        return moment if moment.tzinfo is not None else moment.astimezone()
-    except (ValueError, OverflowError, OSError) as exc:
+    moment = _parse(text.strip(), whole_day=whole_day)
+    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise UsageError(
             f"{option}: {text!r} is not a time",
             hint="write it as 2026-01-31, 2026-01-31T08:00 or 2026-01-31T08:00+01:00",
-        ) from exc
+        )
+    return moment
+
+
+def _parse(text: str, *, whole_day: bool) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if whole_day and _DAY.fullmatch(text):
+            moment += timedelta(days=1)
+        return moment if moment.tzinfo is not None else moment.astimezone()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -76,8 +76,13 @@ class LocalSession:
 
 
 @contextmanager
-def open_verbs(state: Path, config: Config) -> Iterator[Session]:
+def open_verbs(state: Path, config: Config, *, create: bool = False) -> Iterator[Session]:
     """Whoever answers for this state directory.
+
+    Args:
+        state: The directory; one that does not exist is made only with ``create``: a mistyped --state is no new state.
+        config: In force where no daemon runs.
+        create: See ``state``.
 
     Raises:
         BusyError: The state is owned by a process that does not answer.
@@ -89,6 +94,10 @@ def open_verbs(state: Path, config: Config) -> Iterator[Session]:
         connection.close()
         yield DaemonSession(state)
         return
+    if not create and not state.exists():
+        raise StateError(
+            f"there is no state directory {state}", hint="check --state; `doorward enroll` makes a new one"
+        )
     # Here, because it brings models and drivers along: who speaks to a daemon need not wait for them.
     from device.wiring import open_offline  # noqa: PLC0415
 

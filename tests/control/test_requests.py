@@ -61,6 +61,8 @@ def photo(name: str = "a.jpg", size: int = 10) -> dict[str, Any]:
         header({"verb": "enroll", "name": "Ada", "valid_from": "2026-01-01T00:00:00"}),
         header({"verb": "enroll", "name": "Ada", "valid_from": 1767225600}),
         header({"verb": "enroll", "name": "Ada", "valid_from": "soon"}),
+        header({"verb": "enroll", "name": "Ada", "valid_from": "0001-01-01T00:00:00+23:59"}),
+        header({"verb": "enroll", "name": "Ada", "valid_from": "9999-12-31T23:59:59-23:59"}),
         header({"verb": "enroll", "name": "Ada"}, attachments=[photo(size=-1)]),
         header({"verb": "enroll", "name": "Ada"}, attachments=[photo(size=MAX_ATTACHMENT_BYTES + 1)]),
         header({"verb": "enroll", "name": "Ada"}, attachments=[photo(size=MAX_ATTACHMENT_BYTES)] * 4),
@@ -79,6 +81,29 @@ def test_what_is_not_exactly_a_request_is_refused(raw: bytes) -> None:
     """Unknown verbs, unknown fields, wrong types, values out of range."""
     with pytest.raises(ControlError):
         parse_header(raw)
+
+
+_words = st.sampled_from(("verb", "who", "name", "protocol", "request", "attachments", "size", "status", "enroll", "x"))
+_trees = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | _words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(_trees, _trees)
+def test_no_tree_of_values_raises_anything_but_the_projects_own_error(request: object, attachments: object) -> None:
+    """Strict JSON of any shape: a request or a ControlError."""
+    for tree in (request, {"protocol": 1, "request": request, "attachments": attachments}):
+        try:
+            parse_header(json.dumps(tree).encode())
+        except ControlError:
+            continue
 
 
 def test_stopping_the_daemon_is_no_verb() -> None:
