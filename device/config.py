@@ -160,6 +160,8 @@ class AccessConfig(Section):
     """Pause between comparisons on one track."""
     max_frame_age_s: Annotated[float, Field(gt=0, le=1.0, allow_inf_nan=False)] = 0.5
     """No pulse from an older frame."""
+    max_turn_deg: Degrees = 15.0
+    """A face turned further from where it first was compared is not compared: turning moves embeddings."""
     same_face: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.9
     """Cosine below which an embedding no longer agrees with its track's first: the face was changed."""
     cool_down_s: Seconds = 5.0

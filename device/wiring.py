@@ -146,7 +146,6 @@ class Vision:
 
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
     """Load the models that the door needs (the iris model is not among them). Raises PackError, ModelError."""
-
     use_threads(config.models.threads)
 
     def onnx(model: bytes, name: str) -> InferenceSession:

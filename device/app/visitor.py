@@ -15,6 +15,7 @@ from device.types import (
     Frame,
     LivenessState,
     LivenessStatus,
+    Pose,
     QualityReason,
     Signal,
 )
@@ -42,6 +43,7 @@ class VisitRules:
     margin: float
     same_face: float
     compare_every_s: float
+    max_turn_deg: float
     max_gap_s: float
     cool_down_s: float
     patience_s: float
@@ -58,6 +60,7 @@ class VisitRules:
             margin=config.gallery.margin,
             same_face=access.same_face,
             compare_every_s=access.compare_every_s,
+            max_turn_deg=access.max_turn_deg,
             max_gap_s=config.liveness.max_gap_s,
             cool_down_s=access.cool_down_s,
             patience_s=access.patience_s,
@@ -80,21 +83,27 @@ class Visitor:
         self.votes: list[Vote] = []
         self._pending: list[Vote] = []
         self._compared_s: float | None = None
+        self._rest: Pose | None = None
         self._proven_votes = 0
         self._proof = proof
         self._rules = rules
 
     def due(self, face: Face) -> bool:
-        """Whether this frame's face should be compared: good enough, and the last comparison is long enough ago."""
-        return face.quality.usable and (
-            self._compared_s is None or face.captured_s - self._compared_s >= self._rules.compare_every_s
+        """Whether this frame's face should be compared: good enough, not turned away, and not compared just now."""
+        if not face.quality.usable:
+            return False
+        if self._compared_s is None or self._rest is None:
+            return True
+        turned_deg = max(abs(face.pose.yaw_deg - self._rest.yaw_deg), abs(face.pose.pitch_deg - self._rest.pitch_deg))
+        return (
+            turned_deg <= self._rules.max_turn_deg and face.captured_s - self._compared_s >= self._rules.compare_every_s
         )
 
     def compared(self, face: Face, embedding: Embedding, candidates: tuple[Candidate, ...]) -> bool:
         """Take a comparison; False when the face is not the one that this visit began with."""
         self._compared_s = face.captured_s
         if self.first is None:
-            self.first, self.first_usable_s = embedding, face.captured_s
+            self.first, self.first_usable_s, self._rest = embedding, face.captured_s, face.pose
         # Written so that NaN or another model disagrees.
         agrees = (
             self.first.model == embedding.model and float(self.first.vector @ embedding.vector) >= self._rules.same_face
@@ -118,7 +127,11 @@ class Visitor:
         self.liveness = status = self._proof.observe(frame, face)
         if previous is None or previous.sampled_s is None or status.sampled_s is None:
             return
-        if status.state is LivenessState.FAILED or not (status.sampled_s - previous.sampled_s <= self._rules.max_gap_s):
+        if status.state is LivenessState.FAILED:
+            # Final; the votes so far stay as the claim that the audit records.
+            self._pending.clear()
+            return
+        if not (status.sampled_s - previous.sampled_s <= self._rules.max_gap_s):
             self._pending.clear()
             self.votes.clear()
             return

@@ -1,0 +1,103 @@
+"""Three people in eight recorded office clips: each is claimed in the clips that were not enrolled, nobody is confused.
+
+Nobody in these clips turns the head when asked, so the door stays shut and says why; who it was is a claim.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from device import wiring
+from device.clock import SystemClock
+from device.config import EnrolmentConfig
+from device.store.people import insert_person, new_handle
+from device.types import Embedding, Person, Reason
+from tests.gallery.distractors import distractors
+from tests.scenarios.conftest import SCENE, Appliance
+
+#: One clip of each person is enrolled, the others are watched.
+ENROLLED = {"A": "again", "B": "bird", "C": "book"}
+WATCHED = {"help": "A", "no": "A", "yes": "A", "thanks": "B", "learn": "C"}
+STRANGERS = ("female", "male", "female-and-male")
+#: Faces in these clips are 53 to 73 pixels wide: the gates of an enrolment photograph would refuse every frame.
+SMALL_FACES = SCENE.model_copy(
+    update={
+        "gallery": SCENE.gallery.model_copy(update={"enrolment": EnrolmentConfig(min_face_px=50.0, min_sharpness=3.5)})
+    }
+)
+
+
+@pytest.fixture
+def office(appliance: Appliance, shared: Path) -> tuple[Appliance, dict[str, str]]:
+    """A, B and C, each from five frames of one clip, among 1,000 templates of nobody; handles by name."""
+    _enrol_nobodies(appliance, 1000)
+    handles = {}
+    for name, clip in ENROLLED.items():
+        frames = _frames(shared / "clips" / f"intel_asl_{clip}.mkv")
+        handles[name] = appliance.enrol(name, frames, config=SMALL_FACES)
+    return appliance, handles
+
+
+def test_each_person_is_claimed_in_every_other_clip_within_a_second(
+    office: tuple[Appliance, dict[str, str]], shared: Path
+) -> None:
+    """The right person among 1,003, from votes of a track, and the door stays shut for want of a proof of life."""
+    appliance, handles = office
+    for clip, who in WATCHED.items():
+        decisions = appliance.watch(shared / "clips" / f"intel_asl_{clip}.mkv")
+        claimed = {decision.claimed for decision in decisions if decision.claimed is not None}
+        assert claimed == {handles[who]}, clip
+        decision = next(each for each in decisions if each.claimed is not None)
+        assert decision.reason in (Reason.LEFT, Reason.NO_RESPONSE, Reason.WRONG_RESPONSE, Reason.NOT_LIVE), clip
+        assert decision.claimed_s is not None
+        assert decision.first_usable_s is not None
+        assert decision.claimed_s - decision.first_usable_s <= 1.0, clip
+
+
+@pytest.mark.parametrize("clip", STRANGERS)
+def test_people_who_are_not_enrolled_are_never_claimed(
+    office: tuple[Appliance, dict[str, str]], shared: Path, clip: str
+) -> None:
+    """The woman and the man who turn their heads are strangers."""
+    appliance, _ = office
+    decisions = appliance.watch(shared / "clips" / f"intel_head-pose-face-detection-{clip}.gif")
+    assert all(decision.claimed is None and not decision.granted for decision in decisions)
+
+
+def test_people_seen_from_above_lead_to_no_decision(office: tuple[Appliance, dict[str, str]], shared: Path) -> None:
+    """No face, no visit, no entry."""
+    appliance, _ = office
+    assert appliance.watch(shared / "clips" / "intel_one-by-one-person-detection.mp4") == []
+
+
+def _frames(clip: Path, *, count: int = 5, step: int = 8) -> dict[str, bytes]:
+    """Every eighth frame from the first on, as PNG."""
+    video = cv2.VideoCapture(str(clip))
+    found: dict[str, bytes] = {}
+    number = 0
+    while len(found) < count:
+        done, frame = video.read()
+        assert done, f"{clip} is too short"
+        if number % step == 0:
+            found[f"frame-{number}.png"] = cv2.imencode(".png", frame)[1].tobytes()
+        number += 1
+    video.release()
+    return found
+
+
+def _enrol_nobodies(appliance: Appliance, count: int) -> None:
+    clock = SystemClock()
+    with wiring.open_state(appliance.state, appliance.config, clock=clock, create=True) as state:
+        pack = wiring.open_pack(appliance.state, appliance.config, state.keys)
+        model = pack.manifest.models["embedder"].model_id
+        with state.database.unit() as unit:
+            for number, vector in enumerate(distractors(count, seed=7)):
+                template = Embedding(vector=vector, model=model)
+                nobody = Person(
+                    handle=new_handle(), name=f"nobody {number}", enabled=True, valid_from=None, valid_until=None,
+                    enrolled_at=clock.wall(), photos=1, models=(model,),
+                )  # fmt: skip
+                insert_person(unit, nobody, singles=(template,), mean=template)
