@@ -42,6 +42,7 @@ def _run(folder: Path, root: Path, suite: str, *options: str) -> subprocess.Comp
     (tests / "test_suite.py").write_text(suite)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  shared: x\n")
     variables = {**os.environ, "DOORWARD_SHARED": str(folder / "absent"), "DOORWARD_FAIL_ON_MISSING": "0"}
+    variables["PYTHONPATH"] = str(root)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
