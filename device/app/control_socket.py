@@ -148,8 +148,9 @@ class ControlSocket:
         for _, connection in workers:
             # Only the reading half: an answer that is being written may still arrive.
             _quietly(lambda connection=connection: connection.shutdown(socket.SHUT_RD))  # type: ignore[misc]
+        end_s = self._clock.monotonic() + timeout_s
         for worker, _ in workers:
-            worker.join(timeout_s)
+            worker.join(max(end_s - self._clock.monotonic(), 0))
         if self._listener is not None:
             self._listener.close()
             self._listener = None

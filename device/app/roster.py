@@ -33,8 +33,8 @@ from device.store.people import (
 )
 from device.types import Candidate, Embedding, Person
 
-#: Pairs grow with the square: 5,000 people are 12.5 million, some 0.2 s.
-_MAX_PAIRED = 5000
+#: Pairs grow with the square, and the door waits meanwhile: 2,000 people are 2 million, some 0.05 s.
+_MAX_PAIRED = 2000
 _BLOCK = 512
 
 
@@ -140,7 +140,7 @@ class Roster:
         )
 
     def closest_pair(self) -> tuple[Person, Person, float] | None:
-        """The two people who are most alike, with their cosine; None with fewer than two or more than 5,000."""
+        """The two people who are most alike, with their cosine; None with fewer than two or more than 2,000."""
         if self._model is None:
             return None
         means = list_templates(self._database, model=self._model, kind=TemplateKind.MEAN)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from device.app.requests import AuditVerifyRequest, CheckRequest, StatusRequest
-from device.commands import checks
+from device.commands import checks, owner_checks
 from device.commands.checks import CheckResult, Outcome, guarded
 from device.commands.invocation import Invocation, JsonOption, invocation
 from device.commands.output import print_json, print_table, say
@@ -93,14 +93,14 @@ def _owned(session: Session | None) -> Iterator[CheckResult]:
     def database() -> CheckResult:
         told["status"] = owner.call(StatusRequest())
         told["check"] = owner.call(CheckRequest())
-        return checks.check_database(told["check"], told["status"])
+        return owner_checks.check_database(told["check"], told["status"])
 
     yield guarded("database", database)
-    yield guarded("audit", lambda: checks.check_audit(owner.call(AuditVerifyRequest())))
+    yield guarded("audit", lambda: owner_checks.check_audit(owner.call(AuditVerifyRequest())))
     if "check" in told:
-        yield guarded("gallery", lambda: checks.check_gallery(told["check"], told["status"]))
+        yield guarded("gallery", lambda: owner_checks.check_gallery(told["check"], told["status"]))
     if owner.daemon and told.get("status", {}).get("daemon"):
-        yield from checks.check_daemon(told["status"]["daemon"])
+        yield from owner_checks.check_daemon(told["status"]["daemon"])
 
 
 def _local(call: Invocation, config: Config, *, session: Session | None, pulse: bool) -> Iterator[CheckResult]:

@@ -27,10 +27,17 @@ def status(context: typer.Context, *, as_json: JsonOption = False) -> None:
         say(line)
 
 
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(each)}" for name, each in value.items() if each not in ("", None))
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
 def _lines(told: dict[str, Any]) -> list[str]:
     daemon, gallery, database = told["daemon"], told["gallery"], told["database"]
     lines = ["daemon    not running" if daemon is None else "daemon    running"]
-    lines += [f"  {name}: {value}" for name, value in (daemon or {}).items()]
+    for name, value in (daemon or {}).items():
+        lines.append(f"  {name:<16} {_words(value)}")
     waiting = len(gallery["needs_template"])
     lines.append(f"people    {gallery['people']} enrolled, {gallery['enabled']} enabled")
     if waiting:

@@ -287,3 +287,16 @@ def test_the_verbs_through_the_real_socket_from_several_threads(state: Any) -> N
         thread.join(5)
         mailbox.close()
     assert [answer["people"][0]["name"] for answer in answers] == ["Ada"] * 4
+
+
+def test_a_running_door_does_not_wait_for_a_large_database_to_be_looked_through(
+    state: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small or without a daemon: page by page; large while the door runs: not at all, and that is told."""
+    assert state.verbs.answer(CheckRequest())["integrity"] == []
+    state.verbs._health = lambda: {"pid": 1}
+    assert state.verbs.answer(CheckRequest())["integrity"] == []
+    monkeypatch.setattr("device.app.control._MAX_LIVE_BYTES", 0)
+    assert state.verbs.answer(CheckRequest())["integrity"] is None
+    state.verbs._health = dict
+    assert state.verbs.answer(CheckRequest())["integrity"] == []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device.commands import checks
+from device.commands import checks, owner_checks
 from device.commands.checks import CheckResult, Outcome
 from device.config import Config
 from device.errors import CameraError, StateError
@@ -161,34 +161,40 @@ STATUS: dict[str, Any] = {
 def test_two_people_too_much_alike_are_told(similarity: float, outcome: Outcome) -> None:
     """From the door's threshold on, and when it cannot be told."""
     told = {"closest_pair": {"names": ["Ada", "Eve"], "similarity": similarity}}
-    assert checks.check_gallery(told, STATUS).outcome is outcome
+    assert owner_checks.check_gallery(told, STATUS).outcome is outcome
 
 
 def test_people_of_another_model_are_told() -> None:
     """They stand before a door that does not know them."""
     status = {**STATUS, "gallery": {**STATUS["gallery"], "needs_template": ["x"]}}
-    assert checks.check_gallery({"closest_pair": None}, status).outcome is Outcome.AMBER
+    assert owner_checks.check_gallery({"closest_pair": None}, status).outcome is Outcome.AMBER
 
 
 def test_a_damaged_database_fails_and_a_full_one_is_amber() -> None:
     """In this order of weight."""
-    assert checks.check_database({"integrity": []}, STATUS).outcome is Outcome.PASS
-    assert checks.check_database({"integrity": ["page 7"]}, STATUS).outcome is Outcome.FAIL
+    assert owner_checks.check_database({"integrity": []}, STATUS).outcome is Outcome.PASS
+    assert owner_checks.check_database({"integrity": ["page 7"]}, STATUS).outcome is Outcome.FAIL
+    assert owner_checks.check_database({"integrity": None}, STATUS).outcome is Outcome.AMBER
     full = {**STATUS, "database": {**STATUS["database"], "used_share": 0.95}}
-    assert checks.check_database({"integrity": []}, full).outcome is Outcome.AMBER
+    assert owner_checks.check_database({"integrity": []}, full).outcome is Outcome.AMBER
 
 
 def test_a_broken_chain_fails() -> None:
     """With the entry's number."""
-    result = checks.check_audit({"sound": False, "seq": 7, "detail": "altered", "entries": 6})
+    result = owner_checks.check_audit({"sound": False, "seq": 7, "detail": "altered", "entries": 6})
     assert result.outcome is Outcome.FAIL
     assert "7" in result.detail
 
 
-@pytest.mark.parametrize(("camera", "outcome"), [("ok", Outcome.PASS), ("lost", Outcome.FAIL), ("", Outcome.FAIL)])
+@pytest.mark.parametrize(
+    ("camera", "outcome"),
+    [("ok", Outcome.PASS), ("starting", Outcome.AMBER), ("lost", Outcome.FAIL), ("", Outcome.FAIL)],
+)
 def test_the_daemons_camera_is_judged_by_its_state(camera: str, outcome: Outcome) -> None:
     """What the daemon says about it; silence is no pass."""
-    results = checks.check_daemon({"pid": 1, "camera": {"state": camera}, "door": "locked", "simulated_relay": False})
+    results = owner_checks.check_daemon(
+        {"pid": 1, "camera": {"state": camera}, "door": "locked", "simulated_relay": False}
+    )
     assert {each.name: each.outcome for each in results} == {
         "daemon": Outcome.PASS,
         "camera": outcome,
