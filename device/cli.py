@@ -19,13 +19,15 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from device.commands import audit, check, enroll, people, status
+from device.commands import audit, check, demo, enroll, identify, people, status
+from device.commands import run as run_verb
+from device.commands.bench import verb as bench
 from device.commands.invocation import DEFAULT_STATE, Invocation
 from device.commands.output import complain, say
 from device.errors import DoorwardError, UsageError
 
 #: The one place where verbs are registered: each module adds its own.
-VERBS = (check.register, status.register, enroll.register, people.register, audit.register)
+VERBS = tuple(verb.register for verb in (run_verb, demo, check, status, enroll, people, identify, audit, bench))
 
 _INTERNAL = 70
 _INTERRUPTED = 130

@@ -66,16 +66,22 @@ class Daemon:
         parts: What it is made of.
         stop: Ends every thread; shared with what waits inside the parts.
         on_decision: Told about each decision after the door has moved or not; must not block.
+        on_ready: Told once the socket takes requests and the threads run.
     """
 
     def __init__(
-        self, parts: Parts, *, stop: threading.Event, on_decision: Callable[[Decision], None] = lambda _: None
+        self,
+        parts: Parts,
+        *,
+        stop: threading.Event,
+        on_decision: Callable[[Decision], None] = lambda _: None,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._parts = parts
         self._on_decision = on_decision
+        self._on_ready = on_ready
         self._stop = stop
         self._done = threading.Event()
-        self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._cause = "end_of_stream"
         self.decisions = 0
@@ -89,11 +95,6 @@ class Daemon:
     def door_state(self) -> DoorState:
         """Whether the relay is driven."""
         return self._parts.door.state
-
-    @property
-    def ready(self) -> threading.Event:
-        """Set when the first frame could be dealt with."""
-        return self._ready
 
     @property
     def threshold(self) -> float:
@@ -124,6 +125,7 @@ class Daemon:
             for thread in threads:
                 thread.start()
             _log.info("ready: %s", parts.about)
+            self._on_ready()
             self._done.wait()
         finally:
             self._shut_down(threads)
@@ -145,7 +147,6 @@ class Daemon:
                     break
                 continue
             try:
-                self._ready.set()
                 self._report(parts.doorkeeper.attend(frame))
                 failures = 0
             except Exception:

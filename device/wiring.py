@@ -31,7 +31,7 @@ from device.app.ledger import Ledger
 from device.app.mailbox import Mailbox
 from device.app.roster import Roster
 from device.app.visit import Doorkeeper
-from device.app.visitor import VisitRules
+from device.app.visitor import ProofOfLife, VisitRules
 from device.audit.records import RequestRefused
 from device.camera.capture import CaptureLoop
 from device.camera.opencv import OpenCvCamera
@@ -144,15 +144,18 @@ class Vision:
         )
 
 
+def onnx_session(model: bytes, name: str, config: Config) -> InferenceSession:
+    """A model on onnxruntime. Raises ModelError."""
+    return OnnxSession(model, model=name, threads=config.models.threads)
+
+
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
     """Load the models that the door needs (the iris model is not among them). Raises PackError, ModelError."""
     use_threads(config.models.threads)
 
-    def onnx(model: bytes, name: str) -> InferenceSession:
-        return OnnxSession(model, model=name, threads=config.models.threads)
-
     def session(role: Role) -> InferenceSession:
-        return (make_session or onnx)(pack.read(role), pack.manifest.models[role].model_id)
+        model, name = pack.read(role), pack.manifest.models[role].model_id
+        return make_session(model, name) if make_session is not None else onnx_session(model, name, config)
 
     return Vision(
         pack=pack,
@@ -445,6 +448,50 @@ def open_relay(config: Config, clock: Clock, *, pack: Pack) -> Relay:
     return GpioRelay(door.pin, active_high=door.active_high, max_pulse_s=door.max_pulse_s)
 
 
+def open_roster(state: State, pack: Pack, config: Config) -> Roster:
+    """The enrolled people, searchable with this pack's embeddings."""
+    return Roster(state.database, state.ledger, make_index=lambda: make_index(pack, config), clock=state.clock)
+
+
+def make_doorkeeper(
+    state: State,
+    vision: Vision,
+    roster: Roster,
+    config: Config,
+    *,
+    door: DoorController,
+    signals: Signals,
+    make_gate: Callable[[], TurnGate] | None = None,
+    rng: random.Random | None = None,
+    watch_proof: Callable[[ProofOfLife], ProofOfLife] = lambda proof: proof,
+) -> Doorkeeper:
+    """Who attends to the frames. Prompts come from the system's random source unless a test brings another."""
+    prompts = rng if rng is not None else random.SystemRandom()
+    return Doorkeeper(
+        vision=vision.pipeline(),
+        roster=roster,
+        prove=lambda: watch_proof(
+            HeadTurnChallenge(
+                config.liveness,
+                gate=make_gate() if make_gate is not None else PlanarityGate(config.liveness),
+                rng=prompts,
+            )
+        ),
+        ledger=state.ledger,
+        door=door,
+        signals=signals,
+        clock=state.clock,
+        rules=VisitRules.of(config, threshold=match_threshold(vision.pack, config)),
+        pack=vision.pack.manifest.pack,
+    )
+
+
+def make_door(config: Config, clock: Clock, *, pack: Pack) -> DoorController:
+    """The door with the configured relay. Raises ConfigError, DoorError."""
+    relay = open_relay(config, clock, pack=pack)
+    return DoorController(relay, clock, config.door, max_frame_age_s=config.access.max_frame_age_s)
+
+
 @contextmanager
 def open_daemon(
     directory: Path,
@@ -453,8 +500,9 @@ def open_daemon(
     signals: Signals | None = None,
     stage: Stage | None = None,
     on_decision: Callable[[Decision], None] = lambda _: None,
+    on_ready: Callable[[], None] = lambda: None,
     make_gate: Callable[[], TurnGate] | None = None,
-    make_session: SessionMaker | None = None,
+    rng: random.Random | None = None,
 ) -> Iterator[Daemon]:
     """Put a daemon together and take it apart again.
 
@@ -464,8 +512,9 @@ def open_daemon(
         signals: What tells the person; required without a stage.
         stage: Simulated surroundings instead of the configured camera and clock; platform ``sim`` only.
         on_decision: Told about each decision.
+        on_ready: Told once everything runs.
         make_gate: Judges turns; :class:`PlanarityGate` unless a test needs a control.
-        make_session: Loads models; onnxruntime unless a benchmark listens in.
+        rng: Draws the prompts; the system's random source unless a test repeats a scene.
 
     Raises:
         DoorwardError: Whatever cannot be opened, by name; nothing stays open.
@@ -479,27 +528,13 @@ def open_daemon(
     with ExitStack() as stack:
         state = stack.enter_context(open_state(directory, config, clock=clock, create=True))
         pack = open_pack(directory, config, state.keys)
-        vision = load_vision(pack, config, make_session=make_session)
+        vision = load_vision(pack, config)
         threshold = match_threshold(pack, config)
-        roster = Roster(state.database, state.ledger, make_index=lambda: make_index(pack, config), clock=clock)
-        door = DoorController(
-            open_relay(config, clock, pack=pack), clock, config.door, max_frame_age_s=config.access.max_frame_age_s
-        )
+        roster = open_roster(state, pack, config)
+        door = make_door(config, clock, pack=pack)
         stack.callback(door.close)
-        doorkeeper = Doorkeeper(
-            vision=vision.pipeline(),
-            roster=roster,
-            prove=lambda: HeadTurnChallenge(
-                config.liveness,
-                gate=make_gate() if make_gate is not None else PlanarityGate(config.liveness),
-                rng=random.SystemRandom(),
-            ),
-            ledger=state.ledger,
-            door=door,
-            signals=shown,
-            clock=clock,
-            rules=VisitRules.of(config, threshold=threshold),
-            pack=pack.manifest.pack,
+        doorkeeper = make_doorkeeper(
+            state, vision, roster, config, door=door, signals=shown, make_gate=make_gate, rng=rng
         )
         stop = threading.Event()
         slot = FrameSlot()
@@ -544,6 +579,7 @@ def open_daemon(
             ),
             stop=stop,
             on_decision=on_decision,
+            on_ready=on_ready,
         )
         yield daemon
 

@@ -53,11 +53,16 @@ def run(
             print_json({"event": "decision", **decision_json(decision)})
             sys.stdout.flush()
 
-    signals = ConsoleSignals(Console(stderr=True, highlight=False))
-    with open_daemon(asked.state, config, signals=signals, on_decision=report) as daemon, stopping(daemon):
+    def ready() -> None:
         if as_json:
-            print_json({"event": "ready", "after_s": round(time.monotonic() - began_s, 3), "about": daemon.about})
+            print_json({"event": "ready", "after_s": round(time.monotonic() - began_s, 3)})
             sys.stdout.flush()
+
+    signals = ConsoleSignals(Console(stderr=True, highlight=False))
+    with (
+        open_daemon(asked.state, config, signals=signals, on_decision=report, on_ready=ready) as daemon,
+        stopping(daemon),
+    ):
         daemon.run()
 
 
