@@ -106,17 +106,19 @@ def _owned(session: Session | None) -> Iterator[CheckResult]:
 def _local(call: Invocation, config: Config, *, session: Session | None, pulse: bool) -> Iterator[CheckResult]:
     """What can be tested from here; camera and relay only where no daemon has them."""
     # Here, because it brings models and drivers along: `doorward --help` need not wait for them.
-    from device import wiring  # noqa: PLC0415
     from device.clock import SystemClock  # noqa: PLC0415
+    from device.wiring.models import load_vision, open_pack  # noqa: PLC0415
+    from device.wiring.state import key_source, state_keys  # noqa: PLC0415
+    from device.wiring.surroundings import open_source  # noqa: PLC0415
 
     clock = SystemClock()
     yield guarded("clock", lambda: checks.check_clock(clock))
     yield guarded("ann", checks.check_ann)
-    yield guarded("key", lambda: checks.check_key(wiring.key_source(call.state)))
+    yield guarded("key", lambda: checks.check_key(key_source(call.state)))
     packs: list[Pack] = []
 
     def pack() -> CheckResult:
-        packs.append(wiring.open_pack(call.state, config, wiring.state_keys(call.state)))
+        packs.append(open_pack(call.state, config, state_keys(call.state)))
         return checks.check_pack(packs[0])
 
     yield guarded("pack", pack)
@@ -124,24 +126,24 @@ def _local(call: Invocation, config: Config, *, session: Session | None, pulse: 
     if packs:
         yield guarded("liveness", lambda: checks.check_liveness(config, packs[0]))
         if not owned:
-            yield guarded("models", lambda: checks.check_models(lambda: wiring.load_vision(packs[0], config)))
+            yield guarded("models", lambda: checks.check_models(lambda: load_vision(packs[0], config)))
     if owned:
         if pulse:
             yield CheckResult("pulse", Outcome.FAIL, "the daemon owns the relay", "stop the daemon, then check --pulse")
         return
-    yield guarded("camera", lambda: checks.check_camera(wiring.open_source(config, clock, wait=time.sleep), clock))
+    yield guarded("camera", lambda: checks.check_camera(open_source(config, clock, wait=time.sleep), clock))
     if packs:
         yield guarded("relay", lambda: _relay(config, packs[0], session=session, pulse=pulse))
 
 
 def _relay(config: Config, pack: Pack, *, session: Session | None, pulse: bool) -> CheckResult:
-    from device import wiring  # noqa: PLC0415
     from device.clock import SystemClock  # noqa: PLC0415
+    from device.wiring.surroundings import open_relay  # noqa: PLC0415
 
     if pulse:
         if not isinstance(session, LocalSession):
             return CheckResult("relay", Outcome.FAIL, "the state cannot be opened: no pulse without an audit entry")
         # No audit, no door: raises where the entry cannot be written, and the relay is not touched.
         session.verbs.note_test_pulse(by_uid=os.getuid())
-    relay = wiring.open_relay(config, SystemClock(), pack=pack)
+    relay = open_relay(config, SystemClock(), pack=pack)
     return checks.check_relay(relay, pulse_s=config.door.pulse_s if pulse else None, wait=time.sleep)

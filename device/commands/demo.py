@@ -29,7 +29,7 @@ from device.errors import DoorwardError, NotFoundError, UsageError
 from device.types import Decision, Reason
 
 if TYPE_CHECKING:
-    from device.wiring import Actor
+    from device.wiring.stage import Actor
 
 PERSON = "Barack Obama"
 ENROLLED = ("obama.jpg", "obama2.jpg")
@@ -111,14 +111,15 @@ def demo(
 
 def prepare(main: Path, state: Path, config: Config) -> None:
     """An empty state directory with the pack of the main one. Raises DoorwardError."""
-    from device.wiring import adopt_pack, empty_state  # noqa: PLC0415  # models and drivers
+    from device.wiring.models import adopt_pack  # noqa: PLC0415  # models and drivers
+    from device.wiring.state import empty_state  # noqa: PLC0415  # models and drivers
 
     empty_state(state)
     adopt_pack(main, state, config)
 
 
 def _enrol(state: Path, config: Config, folder: Path) -> str:
-    from device.wiring import open_offline  # noqa: PLC0415
+    from device.wiring.people import open_offline  # noqa: PLC0415
 
     files = tuple(AttachedFile(name, read_photo(folder, name)) for name in ENROLLED)
     with open_offline(state, config) as verbs:
@@ -137,7 +138,8 @@ def read_photo(folder: Path, name: str) -> bytes:
 
 
 def _play(state: Path, config: Config, folder: Path, *, console: Console, names: dict[str, str]) -> list[Scene]:
-    from device.wiring import Actor, open_daemon, open_stage  # noqa: PLC0415
+    from device.wiring.daemon import open_daemon  # noqa: PLC0415
+    from device.wiring.stage import Actor, open_stage  # noqa: PLC0415
 
     scenes: list[Scene] = []
     threshold = [1.0]
@@ -169,7 +171,7 @@ def _play(state: Path, config: Config, folder: Path, *, console: Console, names:
 
 
 def _watch(state: Path, config: Config, console: Console, *, names: dict[str, str]) -> Scene:
-    from device.wiring import open_daemon  # noqa: PLC0415
+    from device.wiring.daemon import open_daemon  # noqa: PLC0415
 
     scene = Scene(f"whoever is seen by {config.camera.source}", Reason.GRANTED)
     signals = ConsoleSignals(console)
@@ -197,7 +199,7 @@ def _print_decision(console: Console, decision: Decision, *, names: dict[str, st
 
 
 def _verify(state: Path, config: Config) -> dict[str, Any]:
-    from device.wiring import open_offline  # noqa: PLC0415
+    from device.wiring.people import open_offline  # noqa: PLC0415
 
     with open_offline(state, config) as verbs:
         return dict(verbs.answer(AuditVerifyRequest()))

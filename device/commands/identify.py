@@ -29,7 +29,7 @@ from device.types import Candidate, Embedding
 from device.vision.annotate import Label, annotate
 
 if TYPE_CHECKING:
-    from device.wiring import Vision
+    from device.wiring.models import Vision
 
 _COLUMNS = (
     "file", "face", "first_s", "last_s", "identity", "handle", "similarity", "runner_up", "margin", "votes",
@@ -93,17 +93,18 @@ class _Job:
     """One call: models loaded once, people asked once."""
 
     def __init__(self, asked: Invocation, session: Session, *, names: dict[str, str], top: int) -> None:
-        from device import wiring  # noqa: PLC0415  # models and drivers
+        from device.wiring.models import load_vision, match_threshold, open_pack  # noqa: PLC0415  # models and drivers
+        from device.wiring.state import state_keys  # noqa: PLC0415  # models and drivers
 
         self._config: Config = asked.config()
-        pack = wiring.open_pack(asked.state, self._config, wiring.state_keys(asked.state))
-        self._vision: Vision = wiring.load_vision(pack, self._config)
+        pack = open_pack(asked.state, self._config, state_keys(asked.state))
+        self._vision: Vision = load_vision(pack, self._config)
         self._session = session
         self._names = names
         self._top = top
         access = self._config.access
         self.criteria = Criteria(
-            threshold=wiring.match_threshold(pack, self._config),
+            threshold=match_threshold(pack, self._config),
             margin=self._config.gallery.margin,
             votes=access.votes,
             vote_window=access.vote_window,
@@ -144,7 +145,7 @@ class _Job:
 
     def video(self, path: Path, annotate_to: Path | None) -> list[Row]:
         """One video, followed as the door would. Raises CameraError."""
-        from device.wiring import open_recording  # noqa: PLC0415
+        from device.wiring.surroundings import open_recording  # noqa: PLC0415
 
         identifier = VideoIdentifier(self._vision.pipeline(), search=self._search, criteria=self.criteria)
         with ExitStack() as stack:

@@ -41,7 +41,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document per event on standard output.")] = False,
 ) -> None:
     """Run the door until SIGTERM or SIGINT, or until a recording ends. People appear by handle only."""
-    from device.wiring import open_daemon  # noqa: PLC0415  # models and drivers; --help need not wait for them
+    from device.wiring.daemon import open_daemon  # noqa: PLC0415  # models and drivers; --help need not wait for them
 
     began_s = time.monotonic()
     asked = invocation(context)

@@ -99,7 +99,7 @@ def open_verbs(state: Path, config: Config, *, create: bool = False) -> Iterator
             f"there is no state directory {state}", hint="check --state; `doorward enroll` makes a new one"
         )
     # Here, because it brings models and drivers along: who speaks to a daemon need not wait for them.
-    from device.wiring import open_offline  # noqa: PLC0415
+    from device.wiring.people import open_offline  # noqa: PLC0415
 
     with open_offline(state, config) as verbs:
         yield LocalSession(verbs)

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from device.config import parse_config
 from device.door.signals import ConsoleSignals
-from device.wiring import open_daemon
+from device.wiring.daemon import open_daemon
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from device import wiring
 from device.app.frames import AttachedFile
 from device.app.requests import AuditListRequest, AuditVerifyRequest, EnrollRequest
 from device.config import Config, parse_config
 from device.types import Decision
+from device.wiring.daemon import open_daemon
+from device.wiring.models import adopt_pack
+from device.wiring.people import open_offline
+from device.wiring.stage import Actor, open_stage
 
 SCENE = parse_config(b"camera: {source: scene, pace: fast}", origin="scenario")
 
@@ -28,14 +31,14 @@ class Appliance:
     def enrol(self, name: str, photos: dict[str, bytes], *, config: Config | None = None) -> str:
         """Enrol somebody from photographs; the handle."""
         files = [AttachedFile(file, content) for file, content in photos.items()]
-        with wiring.open_offline(self.state, config or self.config) as verbs:
+        with open_offline(self.state, config or self.config) as verbs:
             return str(verbs.answer(EnrollRequest(name=name), files)["person"]["handle"])
 
-    def play(self, cast: Sequence[wiring.Actor], *, seed: int = 0, **parts: Any) -> list[Decision]:
+    def play(self, cast: Sequence[Actor], *, seed: int = 0, **parts: Any) -> list[Decision]:
         """Run the daemon on a rendered scene; what it decided."""
         decisions: list[Decision] = []
-        stage = wiring.open_stage(self.state, self.config, cast, seed=seed)
-        with wiring.open_daemon(self.state, self.config, stage=stage, on_decision=decisions.append, **parts) as daemon:
+        stage = open_stage(self.state, self.config, cast, seed=seed)
+        with open_daemon(self.state, self.config, stage=stage, on_decision=decisions.append, **parts) as daemon:
             daemon.run()
         return decisions
 
@@ -44,7 +47,7 @@ class Appliance:
         base = config or self.config
         camera = base.camera.model_copy(update={"source": str(recording), "pace": "fast"})
         decisions: list[Decision] = []
-        with wiring.open_daemon(
+        with open_daemon(
             self.state,
             base.model_copy(update={"camera": camera}),
             signals=Silence(),
@@ -55,7 +58,7 @@ class Appliance:
 
     def audit(self) -> list[dict[str, Any]]:
         """All audit entries, after the chain was verified."""
-        with wiring.open_offline(self.state, self.config) as verbs:
+        with open_offline(self.state, self.config) as verbs:
             assert verbs.answer(AuditVerifyRequest())["sound"]
             return list(verbs.answer(AuditListRequest())["entries"])
 
@@ -74,7 +77,7 @@ class Silence:
 def appliance(tmp_path: Path, door_state: Path) -> Appliance:
     """A state directory of its own with the pack ``door``; nobody is enrolled."""
     state = tmp_path / "state"
-    wiring.adopt_pack(door_state, state, SCENE)
+    adopt_pack(door_state, state, SCENE)
     return Appliance(state)
 
 

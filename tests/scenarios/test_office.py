@@ -10,11 +10,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from device import wiring
 from device.clock import SystemClock
 from device.config import EnrolmentConfig
 from device.store.people import insert_person, new_handle
 from device.types import Embedding, Person, Reason
+from device.wiring.models import open_pack
+from device.wiring.state import open_state
 from tests.gallery.distractors import distractors
 from tests.scenarios.conftest import SCENE, Appliance
 
@@ -90,8 +91,8 @@ def _frames(clip: Path, *, count: int = 5, step: int = 8) -> dict[str, bytes]:
 
 def _enrol_nobodies(appliance: Appliance, count: int) -> None:
     clock = SystemClock()
-    with wiring.open_state(appliance.state, appliance.config, clock=clock, create=True) as state:
-        pack = wiring.open_pack(appliance.state, appliance.config, state.keys)
+    with open_state(appliance.state, appliance.config, clock=clock, create=True) as state:
+        pack = open_pack(appliance.state, appliance.config, state.keys)
         model = pack.manifest.models["embedder"].model_id
         with state.database.unit() as unit:
             for number, vector in enumerate(distractors(count, seed=7)):

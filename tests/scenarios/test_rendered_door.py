@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from device.types import Reason
 from device.vision.liveness.planarity import Planarity
-from device.wiring import Actor
+from device.wiring.stage import Actor
 from tests.scenarios.conftest import Appliance
 
 

@@ -18,7 +18,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from device import wiring
 from device.app.visit import Doorkeeper
 from device.commands.bench.measure import Spread, Stage, Stopwatch
 from device.config import Config
@@ -26,6 +25,11 @@ from device.interfaces import InferenceSession
 from device.sim.clock import ManualClock
 from device.sim.signals import PromptBoard
 from device.types import Frame
+from device.wiring.daemon import make_doorkeeper
+from device.wiring.models import Vision, load_vision, onnx_session, open_pack
+from device.wiring.people import open_roster
+from device.wiring.state import open_state
+from device.wiring.surroundings import make_door
 
 #: The rigs must ask for the same turns to make the same calls.
 _SEED = 1
@@ -92,20 +96,20 @@ class Rigs:
         self._config = config
         self._clocks = [ManualClock() for _ in states]
         self._states = [
-            stack.enter_context(wiring.open_state(state, config, clock=clock, create=True))
+            stack.enter_context(open_state(state, config, clock=clock, create=True))
             for state, clock in zip(states, self._clocks, strict=True)
         ]
         self.calls: list[Call] = []
-        pack = wiring.open_pack(states[0], config, self._states[0].keys)
-        self._plain = wiring.load_vision(pack, config)
-        self._listening = wiring.load_vision(
+        pack = open_pack(states[0], config, self._states[0].keys)
+        self._plain = load_vision(pack, config)
+        self._listening = load_vision(
             pack,
             config,
-            make_session=lambda model, name: Listener(wiring.onnx_session(model, name, config), self.calls),
+            make_session=lambda model, name: Listener(onnx_session(model, name, config), self.calls),
         )
 
     @property
-    def vision(self) -> wiring.Vision:
+    def vision(self) -> Vision:
         """The loaded models."""
         return self._plain
 
@@ -113,7 +117,7 @@ class Rigs:
         """A fresh doorkeeper; with a stopwatch, its stages are timed."""
         state, clock = self._states[which], self._clocks[which]
         vision = self._listening if listening else self._plain
-        roster = wiring.open_roster(state, vision.pack, self._config)
+        roster = open_roster(state, vision.pack, self._config)
         if watch is not None:
             vision = replace(
                 vision,
@@ -122,12 +126,12 @@ class Rigs:
                 embedder=cast("Any", Stage(vision.embedder, watch, embed_chip="embed")),
             )
             roster = cast("Any", Stage(roster, watch, search="search"))
-        keeper = wiring.make_doorkeeper(
+        keeper = make_doorkeeper(
             state,
             vision,
             roster,
             self._config,
-            door=wiring.make_door(self._config, clock, pack=vision.pack),
+            door=make_door(self._config, clock, pack=vision.pack),
             signals=PromptBoard(clock=clock),
             rng=random.Random(_SEED),  # noqa: S311  # the rigs must agree
             watch_proof=lambda proof: (

@@ -12,7 +12,7 @@ import numpy as np
 
 from device.commands.bench.measure import Spread, Stopwatch
 from device.types import Frame
-from device.wiring import Vision
+from device.wiring.models import Vision
 
 
 @dataclass(frozen=True, slots=True)

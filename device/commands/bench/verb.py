@@ -57,15 +57,15 @@ def bench(
 def _measure(
     state: Path, config: Config, source: Path, *, passes: int, rival: bool, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    from device import wiring  # noqa: PLC0415  # models and drivers
     from device.commands.bench import gallery, pipeline, startup  # noqa: PLC0415
     from device.commands.bench import rival as other  # noqa: PLC0415
+    from device.wiring.models import adopt_pack  # noqa: PLC0415  # models and drivers
 
     frames = _frames(source)
     with tempfile.TemporaryDirectory(prefix="doorward-bench-") as folder, ExitStack() as stack:
         places = [Path(folder) / name for name in ("listening", "whole", "staged", "process")]
         for place in places:
-            wiring.adopt_pack(state, place, config)
+            adopt_pack(state, place, config)
         tell("daemon in a process of its own")
         process = startup.measure_process(places[3], source)
         rigs = pipeline.Rigs(places[:3], config, stack=stack)
@@ -93,7 +93,7 @@ def _measure(
 
 
 def _frames(source: Path) -> list[Frame]:
-    from device.wiring import open_recording  # noqa: PLC0415
+    from device.wiring.surroundings import open_recording  # noqa: PLC0415
 
     recording = open_recording(source)
     recording.open()

@@ -1,0 +1,132 @@
+"""The model pack, and the parts of vision made of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.config import Config
+from device.errors import PackError
+from device.gallery.exact import ExactIndex
+from device.gallery.hnsw import make_hnsw_index
+from device.interfaces import GalleryIndex, InferenceSession
+from device.keys import StateKeys
+from device.types import Face, Image
+from device.vision.backends.onnx import OnnxSession
+from device.vision.detector import BlazeFaceDetector
+from device.vision.embedder import FaceEmbedder
+from device.vision.landmarks import FaceMesh
+from device.vision.pack import Pack, Role, load_pack, write_manifest
+from device.vision.photo import find_faces
+from device.vision.pipeline import VisionPipeline
+from device.vision.quality import Gates
+from device.vision.warp import use_threads
+from device.wiring.state import state_keys
+
+PACKS_NAME = "packs"
+
+SessionMaker = Callable[[bytes, str], InferenceSession]
+
+
+def open_pack(state: Path, config: Config, keys: StateKeys) -> Pack:
+    """The configured pack, authenticated. Raises PackError."""
+    directory = state / PACKS_NAME / config.models.pack
+    if not directory.is_dir():
+        raise PackError(
+            f"there is no model pack {config.models.pack!r} in {state}",
+            reason="missing",
+            hint=f"doorward-export convert --pack {config.models.pack} --state {state}",
+        )
+    return load_pack(directory, mac_key=keys.pack_mac)
+
+
+def adopt_pack(source: Path, target: Path, config: Config) -> None:
+    """Bring the pack of one state directory into another, sealed under its key; verified on the way.
+
+    Raises:
+        PackError: There is none, or it was altered.
+    """
+    old_keys, new_keys = state_keys(source), state_keys(target, create=True)
+    pack = open_pack(source, config, old_keys)
+    directory = target / PACKS_NAME / config.models.pack
+    if directory.exists():
+        if load_pack(directory, mac_key=new_keys.pack_mac).manifest == pack.manifest:
+            return
+        shutil.rmtree(directory)
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".adopting-", dir=directory.parent) as aside:
+        folder = Path(aside) / config.models.pack
+        folder.mkdir(mode=0o700)
+        for role, entry in pack.manifest.models.items():
+            (folder / entry.file).write_bytes(pack.read(role))
+        write_manifest(folder, pack.manifest, mac_key=new_keys.pack_mac)
+        folder.rename(directory)
+
+
+def match_threshold(pack: Pack, config: Config) -> float:
+    """Cosine from which two faces match: the configured one, else the pack's."""
+    configured = config.gallery.threshold
+    return configured if configured is not None else pack.thresholds.match_cosine
+
+
+def make_index(pack: Pack, config: Config) -> GalleryIndex:
+    """An empty gallery for this pack's embeddings. Raises ConfigError where the extra ``ann`` is missing."""
+    entry = pack.manifest.models["embedder"]
+    dimension = entry.outputs[0].shape[-1]
+    if dimension is None:
+        raise PackError("the embedder's output has no fixed dimension", reason="schema")
+    if config.gallery.index == "hnsw":
+        return make_hnsw_index(dimension=dimension, model=entry.model_id)
+    return ExactIndex(dimension=dimension, model=entry.model_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """The models of one pack, loaded; one session each. Used by one thread."""
+
+    pack: Pack
+    config: Config
+    detector: BlazeFaceDetector
+    mesh: FaceMesh
+    embedder: FaceEmbedder
+
+    def pipeline(self) -> VisionPipeline:
+        """A pipeline for one camera."""
+        return VisionPipeline(self.detector, self.mesh, self.embedder, self.config.vision)
+
+    def find_faces(self, image: Image, *, gates: Gates | None = None) -> tuple[Face, ...]:
+        """All faces of a still picture, judged by the door's gates or by others."""
+        return find_faces(
+            image,
+            detector=self.detector,
+            mesh=self.mesh,
+            min_presence=self.config.vision.min_presence,
+            gates=gates or Gates.for_door(self.config.vision),
+        )
+
+
+def onnx_session(model: bytes, name: str, config: Config) -> InferenceSession:
+    """A model on onnxruntime. Raises ModelError."""
+    return OnnxSession(model, model=name, threads=config.models.threads)
+
+
+def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
+    """Load the models that the door needs (the iris model is not among them). Raises PackError, ModelError."""
+    use_threads(config.models.threads)
+
+    def session(role: Role) -> InferenceSession:
+        model, name = pack.read(role), pack.manifest.models[role].model_id
+        return make_session(model, name) if make_session is not None else onnx_session(model, name, config)
+
+    return Vision(
+        pack=pack,
+        config=config,
+        detector=BlazeFaceDetector(
+            session("detector"), min_score=config.vision.min_detection_score, max_faces=config.vision.max_faces
+        ),
+        mesh=FaceMesh(session("landmarks")),
+        embedder=FaceEmbedder(session("embedder")),
+    )
