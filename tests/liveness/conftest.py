@@ -17,7 +17,7 @@ from device.sim.paper import PrintedPhoto
 from device.sim.portrait import Portrait, build_portrait
 from device.sim.signals import PromptBoard
 from device.sim.visitor import RenderedVisitor
-from device.types import Box, Face, Frame, Image, LivenessState, LivenessStatus, Pose, Quality, Signal
+from device.types import Box, Face, Frame, Image, LivenessState, LivenessStatus, Points, Pose, Quality, Signal
 from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
 from device.vision.liveness.planarity import PLANAR, SPATIAL, TOO_FEW_CORNERS, Planarity, PlanarityGate
 from device.vision.photo import find_faces
@@ -205,6 +205,7 @@ class Stage:
 
     models: Models
     photos: dict[str, Image]
+    landmarks: dict[str, Points]
     portraits: dict[str, Portrait]
 
     def visitor(self, name: str, *, seed: int = 0) -> Visitor:
@@ -248,8 +249,9 @@ class Stage:
 def stage(models: Models, photos: dict[str, Image]) -> Stage:
     """The portraits of the demo before the pack ``door``."""
     gates = Gates.for_door(VisionConfig())
-    portraits = {}
+    landmarks, portraits = {}, {}
     for name in ("obama", "obama2", "obama3", "biden"):
         (face, *_) = find_faces(photos[name], detector=models.detector, mesh=models.mesh, min_presence=0.5, gates=gates)
+        landmarks[name] = face.landmarks
         portraits[name] = build_portrait(photos[name], face.landmarks)
-    return Stage(models, photos, portraits)
+    return Stage(models, photos, landmarks, portraits)

@@ -1,0 +1,104 @@
+"""Recorded people who were never asked anything: nobody is proven, and real turns are seen as spatial."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from device.config import LivenessConfig
+from device.types import Face, Frame, LivenessState, Reason
+from device.vision.liveness.challenge import HeadTurnChallenge
+from device.vision.liveness.planarity import SPATIAL, PlanarityGate
+from tests.vision.conftest import Models
+
+CONFIG = LivenessConfig()
+ASL = ("again", "bird", "book", "help", "learn", "no", "thanks", "yes")
+HEADS = ("female", "male", "female-and-male")
+
+
+def clip_frames(path: Path) -> list[Frame]:
+    """All frames, at the recording's own times."""
+    frames = []
+    if path.suffix == ".gif":
+        now_s = 0.0
+        with Pillow.open(path) as gif:
+            for number in range(getattr(gif, "n_frames", 1)):
+                gif.seek(number)
+                frames.append(Frame(np.ascontiguousarray(np.array(gif.convert("RGB"))[..., ::-1]), now_s, number))
+                now_s += gif.info.get("duration", 40) / 1000
+        return frames
+    video = cv2.VideoCapture(str(path))
+    while (read := video.read())[0]:
+        frames.append(Frame(read[1].astype(np.uint8, copy=False), len(frames) / 30, len(frames)))
+    video.release()
+    return frames
+
+
+def tracks(models: Models, path: Path) -> dict[int, list[tuple[Frame, Face]]]:
+    """Each track of the clip, frame by frame."""
+    vision = models.pipeline()
+    found: dict[int, list[tuple[Frame, Face]]] = {}
+    for frame in clip_frames(path):
+        for face in vision.observe(frame).faces:
+            found.setdefault(face.track, []).append((frame, face))
+    return found
+
+
+def clip(shared: Path, name: str) -> Path:
+    """A sign language clip or a head-pose GIF by its short name."""
+    if name in ASL:
+        return shared / "clips" / f"intel_asl_{name}.mkv"
+    return shared / "clips" / f"intel_head-pose-face-detection-{name}.gif"
+
+
+@pytest.mark.parametrize("name", [*ASL, *HEADS])
+def test_nobody_who_was_not_asked_is_proven(shared: Path, models: Models, name: str) -> None:
+    """Ten challenges per track; whoever stays long enough ends without a proof."""
+    for seen in tracks(models, clip(shared, name)).values():
+        for seed in range(10):
+            challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), rng=random.Random(seed))
+            for frame, face in seen:
+                assert challenge.observe(frame, face).state is not LivenessState.PROVEN
+
+
+@pytest.mark.parametrize("name", ["again", "book", "thanks"])
+def test_a_clip_that_is_long_enough_ends_with_no_response(shared: Path, models: Models, name: str) -> None:
+    """Played twice over, forward and backward, so that the prompt's time runs out before the recording."""
+    seen = max(tracks(models, clip(shared, name)).values(), key=len)
+    challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), rng=random.Random(1))
+    status = None
+    for number, (frame, face) in enumerate([*seen, *seen[::-1], *seen, *seen[::-1]]):
+        now_s = number / 30
+        again = Frame(frame.image, now_s, number)
+        moved = {field: getattr(face, field) for field in face.__slots__} | {
+            "frame_number": number,
+            "captured_s": now_s,
+        }
+        status = challenge.observe(again, Face(**moved))
+        if status.state is not LivenessState.PENDING:
+            break
+    assert status is not None
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.NO_RESPONSE)
+
+
+def test_real_head_turns_are_spatial(shared: Path, models: Models) -> None:
+    """The woman turns her head by more than 20 degrees within the window, more than once."""
+    (seen,) = (track for track in tracks(models, clip(shared, "female")).values() if len(track) > 15)
+    turns = 0
+    for end in range(6, len(seen), 6):
+        until_s = seen[end][0].captured_s
+        window = [pair for pair in seen[: end + 1] if pair[0].captured_s >= until_s - CONFIG.planarity_window_s]
+        if abs(window[-1][1].pose.yaw_deg - window[0][1].pose.yaw_deg) < CONFIG.turn_deg:
+            continue
+        gate = PlanarityGate(CONFIG)
+        for frame, face in window:
+            gate.add(frame, face)
+        found = gate.judge(until_s=until_s)
+        assert found.verdict == SPATIAL, found
+        turns += 1
+    assert turns >= 1

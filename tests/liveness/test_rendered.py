@@ -1,0 +1,88 @@
+"""Rendered visitors and prints before the real models: what the challenge is for, end to end."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from device.config import LivenessConfig
+from device.types import LivenessState, Reason, Signal
+from device.vision.liveness.planarity import PlanarityGate
+from tests.liveness.conftest import Directed, Stage
+
+LEFT, RIGHT, UP, DOWN = Signal.TURN_LEFT, Signal.TURN_RIGHT, Signal.LOOK_UP, Signal.LOOK_DOWN
+#: Together every direction, twice over.
+COURSES = ((LEFT, DOWN, RIGHT), (UP, LEFT, DOWN), (RIGHT, UP, LEFT))
+#: Cosine of a false match rate of 1e-5 for chip and mirrored chip.
+MATCH = 0.9547
+
+
+@pytest.mark.parametrize("name", ["obama", "obama3", "biden"])
+@pytest.mark.parametrize("course", COURSES)
+def test_a_rendered_visitor_is_proven_in_every_direction(stage: Stage, name: str, course: tuple[Signal, ...]) -> None:
+    """With room to the planarity threshold in each turn."""
+    status = stage.play(stage.visitor(name, seed=2), rng=Directed(*course)).status
+    assert status is not None
+    assert status.state is LivenessState.PROVEN
+    assert [step.prompt for step in status.evidence.steps] == list(course)
+    for step in status.evidence.steps:
+        assert step.residual is not None
+        assert step.residual > 1.2 * LivenessConfig().min_residual
+
+
+@pytest.mark.parametrize("prompt", [LEFT, RIGHT, UP, DOWN])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_print_is_not_live_in_any_direction(stage: Stage, prompt: Signal, seed: int) -> None:
+    """Its tilt fools the mesh: the angle passes. The corners do not."""
+    status = stage.play(stage.print_of("obama", seed=seed), rng=Directed(prompt)).status
+    assert status is not None
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.NOT_LIVE)
+    (step,) = status.evidence.steps
+    assert step.outcome == "planar"
+    assert step.angle_deg >= LivenessConfig().turn_deg
+    assert step.residual is not None
+    assert step.residual < 0.7 * LivenessConfig().min_residual
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_without_the_planarity_gate_the_same_print_is_proven(stage: Stage, course: tuple[Signal, ...]) -> None:
+    """The control: nothing else in the challenge keeps this print out."""
+    status = stage.play(stage.print_of("obama", seed=0), rng=Directed(*course), switched_off=True).status
+    assert status is not None
+    assert status.state is LivenessState.PROVEN
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_print_is_never_proven_whatever_is_asked(stage: Stage, seed: int) -> None:
+    """Of any of the photographs."""
+    for name in ("obama2", "obama3", "biden"):
+        status = stage.play(stage.print_of(name, seed=seed), rng=random.Random(seed)).status
+        assert status is not None
+        assert status.state is not LivenessState.PROVEN
+
+
+@pytest.mark.parametrize("who", ["obama", "obama2", "obama3"])
+def test_a_rendered_visitor_still_looks_like_the_person(stage: Stage, who: str) -> None:
+    """Median over near-frontal frames matches the mean of the other two photographs at FMR 1e-5; a stranger's is far."""
+
+    def template(*names: str) -> np.ndarray:
+        vectors = []
+        for name in names:
+            landmarks = stage.landmarks[name]
+            vectors.append(stage.models.embedder.embed(stage.photos[name], landmarks).vector)
+        mean = np.mean(vectors, axis=0)
+        return mean / np.linalg.norm(mean)
+
+    enrolled = template(*({"obama", "obama2", "obama3"} - {who}))
+    seen = stage.play(stage.visitor(who), rng=Directed(LEFT), steps=1, compare=True).near_frontal
+    assert len(seen) >= 5
+    assert np.median([vector @ enrolled for vector in seen]) >= MATCH
+    stranger = stage.play(stage.visitor("biden"), rng=Directed(LEFT), steps=1, compare=True).near_frontal
+    assert max(vector @ enrolled for vector in stranger) < 0.9
+
+
+def test_the_gate_of_a_door_has_no_switch() -> None:
+    """A test switches it off by bringing another object; the object itself cannot be told."""
+    assert {name for name in vars(PlanarityGate) if not name.startswith("_")} == {"add", "clear", "judge"}
