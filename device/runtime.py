@@ -165,8 +165,7 @@ class Daemon:
         parts = self._parts
         health = parts.capture.health()
         if seen is None or health.state is not seen.state:
-            if seen is not None:
-                _log.warning("camera: %s", health.state)
+            if seen is not None:  # the capture loop has logged it
                 parts.ledger.record(CameraChanged(str(health.state)), urgent=False)
             if health.state in _BLIND:
                 self._report(parts.doorkeeper.dismiss())

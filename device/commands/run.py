@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,8 +19,10 @@ from device.config import Config
 from device.door.signals import ConsoleSignals
 from device.errors import ConfigError
 from device.log import set_up_logging
-from device.runtime import Daemon
 from device.types import Decision
+
+if TYPE_CHECKING:
+    from device.runtime import Daemon
 
 
 def register(app: typer.Typer) -> None:
