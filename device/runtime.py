@@ -166,10 +166,17 @@ class Daemon:
         health = parts.capture.health()
         if seen is None or health.state is not seen.state:
             if seen is not None:  # the capture loop has logged it
-                parts.ledger.record(CameraChanged(str(health.state)), urgent=False)
+                self._note_camera(health)
             if health.state in _BLIND:
                 self._report(parts.doorkeeper.dismiss())
         return health
+
+    def _note_camera(self, health: CameraHealth) -> None:
+        try:
+            self._parts.ledger.record(CameraChanged(str(health.state)), urgent=False)
+        except DoorwardError as exc:
+            # Ordinary entries stop before the reserve is touched; grants can still be written, so the door goes on.
+            _log.error("the camera's state could not be audited: %s", exc.message)
 
     def _report(self, decision: Decision | None) -> None:
         if decision is not None:
