@@ -73,6 +73,11 @@ def open_relay(config: Config, clock: Clock, *, pack: Pack) -> Relay:
         from device.sim.relay import SimulatedRelay  # noqa: PLC0415  # nothing of sim on a real platform
 
         return SimulatedRelay(clock, max_pulse_s=door.max_pulse_s)
+    if config.platform == "jetson":
+        raise ConfigError(
+            "there is no relay driver for a Jetson yet (gpiozero drives Raspberry Pi boards only)",
+            hint="use platform: sim to try everything but the relay",
+        )
     if not config.liveness.accept_replay_risk:
         raise ConfigError(
             f"the pack {pack.manifest.pack} cannot tell a replayed video from a person: prerecorded head turns on a "
