@@ -24,7 +24,7 @@ from device.app.ledger import Ledger
 from device.app.roster import Roster
 from device.app.visitor import ProofOfLife, Visitor, VisitRules
 from device.audit.records import DecisionMade, DoorAnswered
-from device.door.controller import DoorController
+from device.door.controller import DoorController, DoorOutcome
 from device.errors import DoorwardError, ModelError
 from device.interfaces import Clock, Signals
 from device.types import Decision, Face, Frame, Reason, Scene, Signal
@@ -85,7 +85,10 @@ class Doorkeeper:
     def dismiss(self) -> Decision | None:
         """The stream has ended or the camera is lost: whoever was there is gone."""
         self._vision.reset()
-        return self._leave(Reason.LEFT)
+        decision = self._leave(Reason.LEFT)
+        if decision is None:
+            self._signals.show(Signal.IDLE)
+        return decision
 
     def forget(self) -> None:
         """Something broke: nothing of the current visit survives."""
@@ -133,20 +136,27 @@ class Doorkeeper:
         """Audit, then door, then the door's answer, then the person."""
         self._visit = None
         self._resting[visit.track] = decision.decided_s
+        decision = self._audited(decision)
+        if decision.granted:
+            decision = self._open(decision)
+        self._signals.show(Signal.GRANTED if decision.granted else Signal.DENIED)
+        return decision
+
+    def _audited(self, decision: Decision) -> Decision:
+        """The decision once it is committed; a grant that cannot be is none."""
         try:
             self._ledger.record(self._entry(decision), urgent=decision.granted)
         except DoorwardError as exc:
             _log.error("the decision could not be audited: %s", exc.message)
             if decision.granted:
-                decision = replace(decision, reason=Reason.AUDIT_UNAVAILABLE, person=None)
-        if decision.granted and decision.person is not None:
-            self._let_in[decision.person] = decision.decided_s
-            decision = self._open(decision)
-        self._signals.show(Signal.GRANTED if decision.granted else Signal.DENIED)
+                return replace(decision, reason=Reason.AUDIT_UNAVAILABLE, person=None)
         return decision
 
     def _entry(self, decision: Decision) -> DecisionMade:
         person = self._roster.person(decision.claimed) if decision.claimed is not None else None
+        if person is None:
+            # Whoever was erased during the visit does not come back into the log.
+            decision = replace(decision, claimed=None)
         return DecisionMade(
             decision,
             name=person.name if person is not None else None,
@@ -161,7 +171,12 @@ class Doorkeeper:
         except DoorwardError as exc:
             # The grant itself is on record; the door has moved or not, and nothing here can change that.
             _log.error("the door's answer could not be audited: %s", exc.message)
-        return decision if answer.pulsed else replace(decision, reason=Reason(answer.outcome), person=None)
+        if not answer.pulsed:
+            stale = answer.outcome is DoorOutcome.STALE_FRAME
+            return replace(decision, reason=Reason.STALE_FRAME if stale else Reason.DOOR_FAULT, person=None)
+        if decision.person is not None:
+            self._let_in[decision.person] = decision.decided_s
+        return decision
 
     # -- coming and going ----------------------------------------------------------------------------------------------
 
@@ -180,11 +195,16 @@ class Doorkeeper:
         return None
 
     def _leave(self, reason: Reason) -> Decision | None:
-        """End the visit without a judgement; a passer-by, neither recognised nor asked anything, leaves no trace."""
+        """End the visit without a judgement; a passer-by, neither recognised nor asked anything, leaves no trace.
+
+        Whoever was recognised, but not asked anything yet, leaves one in the audit only: nothing is shown and no track
+        rests that would not for a stranger.
+        """
         visit, self._visit = self._visit, None
         if visit is None or not (visit.asked or visit.claim is not None):
             return None
-        return self._conclude(visit, self._decision(visit, reason))
+        decision = self._decision(visit, reason)
+        return self._conclude(visit, decision) if visit.asked else self._audited(decision)
 
     def _rests(self, track: int) -> bool:
         now_s = self._clock.monotonic()
@@ -195,7 +215,7 @@ class Doorkeeper:
 
     def _decision(self, visit: Visitor, reason: Reason) -> Decision:
         claim = visit.claim
-        last = visit.votes[-1] if visit.votes else None
+        last = visit.newest
         return Decision(
             reason=reason,
             person=claim if reason is Reason.GRANTED else None,

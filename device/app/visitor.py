@@ -134,6 +134,7 @@ class Visitor:
         if not (status.sampled_s - previous.sampled_s <= self._rules.max_gap_s):
             self._pending.clear()
             self.votes.clear()
+            self._proven_votes = 0
             return
         confirmed = [vote for vote in self._pending if previous.sampled_s <= vote.captured_s < status.sampled_s]
         self._pending = [vote for vote in self._pending if vote.captured_s >= status.sampled_s]
@@ -152,6 +153,12 @@ class Visitor:
     def claim(self) -> str | None:
         """Handle the confirmed votes agree on, proven alive or not."""
         return tally(self.votes, k=self._rules.decision.votes, n=self._rules.decision.vote_window)
+
+    @property
+    def newest(self) -> Vote | None:
+        """The newest vote for the claimed person; without a claim the newest of all."""
+        claim = self.claim
+        return next((vote for vote in reversed(self.votes) if claim in (None, vote.person)), None)
 
     def ripe(self, now_s: float) -> bool:
         """Whether a decision is due: liveness failed; or passed, and the votes are in; or patience has ended."""
