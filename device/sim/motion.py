@@ -33,6 +33,7 @@ class Reach:
         down_deg: Downward.
         turn_s: Duration of one movement.
         reaction_s: Mean time from the prompt to the start of the movement.
+        spread: Share by which one movement is larger or smaller than another.
     """
 
     yaw_deg: float
@@ -40,6 +41,7 @@ class Reach:
     down_deg: float
     turn_s: float
     reaction_s: float
+    spread: float = 0.04
 
 
 class Obedience:
@@ -47,7 +49,7 @@ class Obedience:
 
     Args:
         reach: Amplitudes and times.
-        rng: Varies them by some percent from one movement to the next.
+        rng: Varies them from one movement to the next.
     """
 
     def __init__(self, reach: Reach, *, rng: random.Random) -> None:
@@ -76,7 +78,7 @@ class Obedience:
 
     def _target(self, prompt: Signal) -> tuple[float, float]:
         yaw, pitch = DIRECTIONS.get(prompt, (0.0, 0.0))
-        size = self._rng.uniform(0.96, 1.04)
+        size = self._rng.uniform(1 - self._reach.spread, 1 + self._reach.spread)
         vertical = self._reach.up_deg if pitch > 0 else self._reach.down_deg
         return yaw * self._reach.yaw_deg * size, pitch * vertical * size
 

@@ -22,7 +22,7 @@ CLOSE_M = 0.16
 STRETCH = 1.2
 LEAN_DEG = 32.0
 #: Found by measurement, see tests/liveness: each fools the mesh by 21-34 degrees while it still sees a face.
-TILTS = Reach(yaw_deg=52.0, up_deg=29.0, down_deg=96.0, turn_s=0.5, reaction_s=0.5)
+TILTS = Reach(yaw_deg=52.0, up_deg=29.0, down_deg=96.0, turn_s=0.9, reaction_s=0.5, spread=0.0)
 # The sheet in face widths: what it shows to each side of the face, and its white margin.
 _HALF_WIDTH, _HALF_HEIGHT, _MARGIN = 0.85, 1.0, 0.08
 

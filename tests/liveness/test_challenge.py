@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ def test_the_same_prompt_never_comes_twice_in_a_row(seed: int) -> None:
     assert visitor.run().state is LivenessState.PROVEN
     prompts = [signal for signal in visitor.shown if signal in OBEDIENT]
     assert len(prompts) == 5
-    assert all(one is not other for one, other in zip(prompts, prompts[1:], strict=False))
+    assert all(one is not other for one, other in pairwise(prompts))
     assert [signal for signal in visitor.shown if signal not in OBEDIENT] == [Signal.LOOK_STRAIGHT] * 6 + [
         Signal.CHECKING
     ]

@@ -39,7 +39,7 @@ def texture(*, blank: bool = False) -> Image:
         cv2.resize(rng.normal(0, 26, (cells, cells)).astype(np.float32), (400, 400), interpolation=cv2.INTER_CUBIC)
         for cells in (14, 30, 60)
     ]
-    return np.clip(128 + np.sum(layers, axis=0), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + np.sum(layers, axis=0), 0, 255), dtype=np.uint8)
 
 
 def flat(x: Points, y: Points) -> Points:
@@ -50,13 +50,13 @@ def flat(x: Points, y: Points) -> Points:
 def bent(x: Points, y: Points) -> Points:
     """A sheet round a cylinder of 11 cm radius; the face is 15 cm wide."""
     radius = 0.11 / 0.15
-    return (radius - np.sqrt(np.maximum(radius**2 - x**2, 0.01))).astype(np.float32)
+    return np.asarray(radius - np.sqrt(np.maximum(radius**2 - x**2, 0.01)), dtype=np.float32)
 
 
 def head(x: Points, y: Points) -> Points:
     """An egg half as deep as wide, with a nose a fifth of its width."""
     egg = 0.5 * (1 - np.sqrt(np.maximum(1 - (x / 0.62) ** 2 - (y / 0.85) ** 2, 0.0)))
-    return (egg - 0.2 * np.exp(-((x / 0.09) ** 2) - ((y - 0.05) / 0.16) ** 2)).astype(np.float32)
+    return np.asarray(egg - 0.2 * np.exp(-((x / 0.09) ** 2) - ((y - 0.05) / 0.16) ** 2), dtype=np.float32)
 
 
 def look(surface: Surface, degrees: float, now_s: float, *, picture: Image, shift: float = 0.0) -> tuple[Frame, Face]:
@@ -70,7 +70,7 @@ def look(surface: Surface, degrees: float, now_s: float, *, picture: Image, shif
         axis=2,
     )
     scale = FACE_PX / (1 + turned[..., 2:] / 4.0)
-    there = (turned[..., :2] * scale + np.float32([160 + shift, 160])).astype(np.float32)
+    there = (turned[..., :2] * scale + np.array([160 + shift, 160], np.float32)).astype(np.float32)
     canvas = np.full((320, 320), 90, np.uint8)
     order = np.argsort(-turned[:-1, :-1, 2].ravel(), kind="stable")
     for cell in order.tolist():
@@ -78,13 +78,13 @@ def look(surface: Surface, degrees: float, now_s: float, *, picture: Image, shif
         corners = there[[row, row, row + 1, row + 1], [column, column + 1, column + 1, column]]
         shade = int(picture[int((row + 0.5) * 2.5), int((column + 0.5) * 2.5)])
         cv2.fillConvexPoly(canvas, np.rint(corners * 16).astype(np.int32), shade, shift=4)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), 0.8)
+    soft = cv2.GaussianBlur(canvas, (0, 0), 0.8)
     frame, face = sample(now_s, degrees, 0.0, frame=round(now_s * 1000))
     rows = np.linspace(10, 150, 26).astype(int)
     columns = np.linspace(25, 135, 18).astype(int)
     mesh = np.concatenate([there[rows[:, None], columns].reshape(-1, 2), np.zeros((468, 1), np.float32)], axis=1)
     mesh[33, :2], mesh[263, :2] = there[60, 40], there[60, 120]
-    picture_bgr = cv2.cvtColor(canvas, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
+    picture_bgr = cv2.cvtColor(soft, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
     whole = Frame(image=picture_bgr, captured_s=frame.captured_s, number=frame.number)
     return whole, Face(**{name: getattr(face, name) for name in face.__slots__ if name != "landmarks"}, landmarks=mesh)
 
@@ -201,7 +201,7 @@ def test_paper_that_comes_closer_does_not_enlarge_its_residual() -> None:
     for number in range(13):
         frame, face = look(bent, 25.0 * min(1.0, number / 10), 1 + number * 0.04, picture=picture)
         zoom = 1 + 0.8 * number / 12
-        matrix = np.float64([[zoom, 0, 160 * (1 - zoom)], [0, zoom, 160 * (1 - zoom)]])
+        matrix = np.array([[zoom, 0, 160 * (1 - zoom)], [0, zoom, 160 * (1 - zoom)]], np.float64)
         image = cv2.warpAffine(frame.image, matrix, (320, 320)).astype(np.uint8, copy=False)
         mesh = face.landmarks.copy()
         mesh[:, :2] = mesh[:, :2] * np.float32(zoom) + matrix[:, 2].astype(np.float32)
