@@ -11,6 +11,7 @@ thread, which is never survived silently.
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from device.camera.capture import CameraHealth, CaptureLoop
 from device.camera.slot import FrameSlot
 from device.camera.watch import CameraState
 from device.door.controller import DoorController, DoorState
-from device.errors import DoorwardError
+from device.errors import CameraError, DoorwardError
 from device.interfaces import Clock, Signals
 from device.types import Decision, Signal
 
@@ -81,7 +82,8 @@ class Daemon:
         self._on_decision = on_decision
         self._on_ready = on_ready
         self._stop = stop
-        self._done = threading.Event()
+        # Not an event: setting one in a signal handler can wait for a lock that the interrupted main thread holds.
+        self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._cause = "end_of_stream"
         self.decisions = 0
@@ -109,8 +111,7 @@ class Daemon:
     def stop(self, *, cause: str = "asked") -> None:
         """Ask for an orderly stop; safe in a signal handler. ``cause`` is a stable word for the audit."""
         self._cause = cause
-        self._stop.set()
-        self._done.set()
+        self._ends.put(None)
 
     def run(self) -> None:
         """Run until stopped or until the source ends. Raises what killed a thread, after everything was let go."""
@@ -126,7 +127,7 @@ class Daemon:
                 thread.start()
             _log.info("ready: %s", parts.about)
             self._on_ready()
-            self._done.wait()
+            self._ends.get()
         finally:
             self._shut_down(threads)
         if self._failure is not None:
@@ -159,7 +160,10 @@ class Daemon:
             finally:
                 parts.slot.done()
         self._report(parts.doorkeeper.dismiss())
-        self._done.set()
+        health = parts.capture.health()
+        if not self._stop.is_set() and health.state is not CameraState.ENDED:
+            raise CameraError(health.fault or f"{health.description} broke off", hint="check camera.source")
+        self._ends.put(None)
 
     def _watch_camera(self, seen: CameraHealth | None) -> CameraHealth:
         parts = self._parts
