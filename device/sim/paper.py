@@ -25,6 +25,7 @@ LEAN_DEG = 32.0
 TILTS = Reach(yaw_deg=52.0, up_deg=29.0, down_deg=96.0, turn_s=0.9, reaction_s=0.5, spread=0.0)
 # The sheet in face widths: what it shows to each side of the face, and its white margin.
 _HALF_WIDTH, _HALF_HEIGHT, _MARGIN = 0.85, 1.0, 0.08
+_THUMB_ROOM = 0.25
 
 
 class PrintedPhoto:
@@ -77,6 +78,17 @@ class PrintedPhoto:
         return True
 
 
+def _thumb(sheet: Image, scale: float) -> None:
+    """The thumb that holds the print at its lower edge."""
+    height, width = sheet.shape[:2]
+    tip = (round(0.72 * width), height - round((_THUMB_ROOM + 0.04) * scale))
+    for reach, shade in ((1.0, (92, 118, 168, 255)), (0.9, (128, 156, 206, 255))):
+        axes = (round(0.075 * reach * scale), round(0.2 * reach * scale))
+        cv2.ellipse(sheet, (tip[0], tip[1] + round(0.12 * scale)), axes, 12, 0, 360, shade, -1, cv2.LINE_AA)
+    nail = (round(0.04 * scale), round(0.055 * scale))
+    cv2.ellipse(sheet, (tip[0] + round(0.03 * scale), tip[1]), nail, 12, 0, 360, (176, 192, 226, 255), -1, cv2.LINE_AA)
+
+
 def _sheet(portrait: Portrait) -> Image:
     """The print as uint8 BGRA: the photograph around the face, margin, rounded into the background by one pixel."""
     scale = portrait.textures[0].scale
@@ -89,4 +101,8 @@ def _sheet(portrait: Portrait) -> Image:
     margin = round(_MARGIN * scale)
     framed = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=white)
     sheet = cv2.cvtColor(framed, cv2.COLOR_BGR2BGRA)
-    return np.asarray(cv2.copyMakeBorder(sheet, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)), dtype=np.uint8)
+    room = round(_THUMB_ROOM * scale)
+    sheet = cv2.copyMakeBorder(sheet, room, room, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
+    held = np.asarray(sheet, dtype=np.uint8)
+    _thumb(held, scale)
+    return np.asarray(cv2.copyMakeBorder(held, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)), dtype=np.uint8)

@@ -1,4 +1,9 @@
-"""One step of the challenge: which way does the head point, and is that an answer to the prompt?"""
+"""One step of the challenge: which way does the head point, and is that an answer to the prompt?
+
+The mesh's axes do not read every direction alike. Measured on rendered heads, relative to the baseline: 40 degrees
+sideways read as 25-32, 28 up as 25-29, 24 down as 24-27; one threshold of 20 degrees serves all four, and asks for some
+28 sideways but only 19 down. A turn sideways also reads as up to 12 degrees of pitch, so the larger angle decides.
+"""
 
 from __future__ import annotations
 
