@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from device.camera.sources import public_name
+from device.camera.stream_times import StreamTimes
 from device.config import CameraConfig
 from device.errors import CameraError
 from device.interfaces import Clock
@@ -98,8 +99,10 @@ class OpenCvCamera:
     """A V4L2 device or an RTSP stream.
 
     A device must deliver the configured size, because nothing tells a distorted picture later; a stream has the size
-    that the camera was set to. Capture times are the driver's own where they count on the monotonic clock, otherwise
-    the moment of arrival, which a network camera delays by its encoder.
+    that the camera was set to. A device's capture times are the driver's own where they count on the monotonic clock,
+    otherwise the moment of arrival. A stream's are told from the times in it: see :mod:`device.camera.stream_times`,
+    also for what they do not show. OpenCV tells FFmpeg's presentation time of the grabbed picture, 0 where there is
+    none; a stream without such times is refused on its second picture, because it cannot show a stall.
     """
 
     def __init__(self, config: CameraConfig, clock: Clock) -> None:
@@ -109,6 +112,7 @@ class OpenCvCamera:
         self._description = f"camera {public_name(config.source)}"
         self._reader: OpenCvReader | None = None
         self._driver_times: bool | None = None
+        self._stream_times = StreamTimes(self._description)
         self._number = 0
 
     @property
@@ -125,7 +129,8 @@ class OpenCvCamera:
         """Acquire the camera. Raises CameraError."""
         self.close()
         self._reader = self._open_stream() if self._stream else self._open_device()
-        self._driver_times = False if self._stream else None
+        self._driver_times = None
+        self._stream_times = StreamTimes(self._description)
 
     def read(self) -> Frame | None:
         """The next frame; never None. Raises CameraError when the camera is lost."""
@@ -134,7 +139,11 @@ class OpenCvCamera:
             raise CameraError(f"{self._description} is not open", hint="open it first")
         if not reader.grab():
             raise CameraError(f"{self._description} is lost", hint="check its cable, power and network")
-        captured_s = self._captured_s(reader.position_s(), now_s=self._clock.monotonic())
+        position_s, now_s = reader.position_s(), self._clock.monotonic()
+        if self._stream:
+            captured_s = self._stream_times.captured_s(position_s, now_s=now_s)
+        else:
+            captured_s = self._captured_s(position_s, now_s=now_s)
         frame = Frame(image=reader.retrieve(), captured_s=captured_s, number=self._number)
         self._number += 1
         return frame

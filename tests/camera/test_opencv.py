@@ -150,6 +150,30 @@ def test_a_driver_that_jumps_into_the_future_is_timed_by_arrival(monkeypatch: py
     assert frame.captured_s == 500.0
 
 
+def test_a_stream_that_stalled_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that waited four seconds in a network is no picture of now."""
+    camera = _Camera([_picture()] * 4, times_s=[0.04, 0.08, 0.04, 0.08])
+    source, clock = _open(monkeypatch, camera, source="rtsp://camera/1")
+    source.read()
+    clock.advance(4.04)
+    late = source.read()
+    assert late is not None
+    assert clock.monotonic() - late.captured_s == pytest.approx(4.0)
+    source.open()
+    fresh = source.read()
+    assert fresh is not None
+    assert fresh.captured_s == clock.monotonic()
+
+
+def test_a_stream_without_times_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could stall unseen; what its pictures show could be long over."""
+    source, clock = _open(monkeypatch, _Camera([_picture()] * 2), source="rtsp://camera/1")
+    source.read()
+    clock.advance(0.04)
+    with pytest.raises(CameraError, match="does not tell when"):
+        source.read()
+
+
 def test_a_device_is_asked_for_one_buffer_and_a_stream_for_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Old pictures must not queue, and a dead address must not hang."""
     device = _Camera([])
