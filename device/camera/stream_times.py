@@ -12,7 +12,7 @@ import math
 from device.errors import CameraError
 
 #: A picture that much later than the soonest is late: the stream lags, or its clock is slower than ours (by 50 parts in
-#: a million: a quarter of a second in an hour and a half). Half of what ``access.max_frame_age_s`` lets pass by default.
+#: a million: a quarter of a second in an hour and a half). Half of what ``access.max_frame_age_s`` lets pass.
 LATE_S = 0.25
 #: So long without a picture that is not late: the stream is given up, to be opened again. A queue after a stall, which
 #: is read faster than it grows, is gone by then.
