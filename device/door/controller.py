@@ -1,11 +1,13 @@
 """The last gate before the relay: a decision opens the door once, while it is fresh, for a bounded time.
 
-Locked -> released -> locked. The relay lets go by itself; this controller has no way to hold it. It checks again what
-others have checked before: that the decision is a grant, was never used, and stands on a frame young enough.
+Locked -> released -> locked. The relay lets go by itself; this controller has no way to hold it: grants during a release
+prolong it, all of them together up to the maximum of one pulse. It checks again what others have checked before: that
+the decision is a grant, was never used, and stands on a frame young enough.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -42,7 +44,8 @@ class DoorAnswer:
     Attributes:
         outcome: In one word.
         pulsed: Whether the relay was driven.
-        pulse_s: For how long, 0 without a pulse.
+        pulse_s: For how long from now on, 0 without a pulse; shorter than configured where the door is released already
+            and has almost been so for the maximum.
         at_s: Monotonic time of the answer.
         fault: What the relay complained about, empty otherwise.
     """
@@ -80,6 +83,8 @@ class DoorController:
         self._relay = relay
         self._clock = clock
         self._pulse_s = config.pulse_s
+        self._max_pulse_s = config.max_pulse_s
+        self._released_s = self._locks_s = -math.inf
         self._max_frame_age_s = max_frame_age_s
         self._lock = threading.Lock()
         self._used: dict[_USED, float] = {}
@@ -140,10 +145,22 @@ class DoorController:
 
     def _pulse(self) -> DoorAnswer:
         try:
-            self._relay.pulse(self._pulse_s)
+            pulse_s = self._begin(self._clock.monotonic())
+            self._relay.pulse(pulse_s)
         except Exception as exc:  # noqa: BLE001  # whatever a driver raises, the line must be let go
             return self._answer(DoorOutcome.DOOR_FAULT, fault=self._let_go(exc))
-        return self._answer(DoorOutcome.RELEASED, pulse_s=self._pulse_s)
+        return self._answer(DoorOutcome.RELEASED, pulse_s=pulse_s)
+
+    def _begin(self, now_s: float) -> float:
+        """How long the pulse may be, so that it ends within the maximum from when the door was locked last."""
+        if now_s >= self._locks_s:
+            if self._relay.active:  # its time is over: the line goes off before it goes on again
+                self._relay.release()
+            self._released_s = now_s
+        latest_s = self._released_s + self._max_pulse_s
+        pulse_s = min(self._pulse_s, latest_s - now_s)
+        self._locks_s = min(now_s + pulse_s, latest_s)
+        return pulse_s
 
     def _let_go(self, cause: Exception) -> str:
         try:

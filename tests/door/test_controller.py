@@ -110,6 +110,43 @@ def test_a_decision_opens_once() -> None:
     assert relay.pulses[-1].end_s == 3.0
 
 
+def test_one_grant_after_another_does_not_hold_the_door_open() -> None:
+    """All together end within the maximum of the first; the next one after that is a release of its own."""
+    door, relay, clock = _door()
+    grants = 0
+    while clock.monotonic() < 9.5:
+        grants += 1
+        assert door.open(_decision(captured_s=clock.monotonic(), frame=grants)).pulsed
+        clock.advance(0.9)
+    assert [(pulse.start_s, pulse.end_s) for pulse in relay.pulses] == [(0.0, pytest.approx(10.0))]
+    clock.advance(10.1 - clock.monotonic())
+    answer = door.open(_decision(captured_s=clock.monotonic(), frame=grants + 1))
+    assert (answer.pulsed, answer.pulse_s) == (True, 3.0)
+
+
+def test_a_line_that_is_still_on_when_its_time_is_over_goes_off_before_the_next_pulse() -> None:
+    """A relay that is late would otherwise join two releases to one."""
+
+    class _Late(SimulatedRelay):
+        let_go = 0
+
+        @property
+        def active(self) -> bool:
+            return not self.let_go
+
+        def release(self) -> None:
+            self.let_go += 1
+
+    clock = ManualClock()
+    relay = _Late(clock, max_pulse_s=10)
+    door, _, _ = _door(relay=relay, clock=clock)
+    assert door.open(_decision()).pulsed
+    clock.advance(3)
+    relay.let_go = 0
+    assert door.open(_decision(captured_s=3.0, frame=2)).pulsed
+    assert relay.let_go == 1
+
+
 def test_a_decision_whose_pulse_failed_is_used_up() -> None:
     """Trying again needs a new look at the person."""
     clock = ManualClock()
@@ -230,10 +267,11 @@ def test_no_sequence_of_decisions_pulses_wrongly_or_leaves_the_door_open(
     """Each pulse stands on an unused grant on a fresh frame, and ends within the maximum of it."""
     door, relay, clock = _door()
     used: set[tuple[int, float]] = set()
-    last_pulse_s = -math.inf
+    released_s = -math.inf
     for pause_s, reason, age_s, frame in steps:
         clock.advance(pause_s)
         now_s = clock.monotonic()
+        was_locked = not relay.active
         decision = _decision(captured_s=now_s - age_s, reason=reason, frame=frame)
         answer = door.open(decision)
         if answer.pulsed:
@@ -241,10 +279,10 @@ def test_no_sequence_of_decisions_pulses_wrongly_or_leaves_the_door_open(
             assert 0 <= now_s - decision.captured_s <= _MAX_AGE_S
             assert (frame, decision.decided_s) not in used
             used.add((frame, decision.decided_s))
-            last_pulse_s = now_s
+            released_s = now_s if was_locked else released_s
             assert relay.active
         if relay.active:
-            assert now_s - last_pulse_s < 10
-        assert all(pulse.end_s <= last_pulse_s + 10 for pulse in relay.pulses)
+            assert now_s - released_s < 10
+        assert all(pulse.end_s <= released_s + 10 + 1e-9 for pulse in relay.pulses)
     clock.advance(10)
     assert not relay.active
