@@ -1,8 +1,8 @@
 """The last gate before the relay: a decision opens the door once, while it is fresh, for a bounded time.
 
-Locked -> released -> locked. The relay lets go by itself; this controller has no way to hold it: grants during a release
-prolong it, all of them together up to the maximum of one pulse. It checks again what others have checked before: that
-the decision is a grant, was never used, and stands on a frame young enough.
+Locked -> released -> locked. The relay lets go by itself; this controller has no way to hold it: grants during a
+release prolong it, all of them together up to the maximum of one pulse. It checks again what others have checked
+before: that the decision is a grant, was never used, and stands on a frame young enough.
 """
 
 from __future__ import annotations
