@@ -39,18 +39,21 @@ class Mailbox:
             raise BusyError("the gate did not answer in time", hint="`doorward status` tells what it is doing") from exc
 
     def run_pending(self) -> None:
-        """Do what has been asked for; called by the gate between two frames."""
+        """Do the job that has waited longest; called by the gate between two frames.
+
+        One only: clients who ask again as soon as they are answered must not keep the gate from the next frame.
+        """
         while True:
             try:
                 job, future = self._jobs.get_nowait()
             except queue.Empty:
                 return
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(job())
-            except BaseException as exc:  # noqa: BLE001  # it belongs to whoever asked
-                future.set_exception(exc)
+            if future.set_running_or_notify_cancel():
+                break
+        try:
+            future.set_result(job())
+        except BaseException as exc:  # noqa: BLE001  # it belongs to whoever asked
+            future.set_exception(exc)
 
     def close(self) -> None:
         """Take no more jobs and refuse those that wait."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
@@ -58,6 +61,29 @@ def test_a_job_that_was_given_up_never_runs_later() -> None:
         mailbox.call(lambda: ran.append(1))
     mailbox.run_pending()
     assert ran == []
+
+
+def test_clients_who_ask_without_end_do_not_keep_the_gate_from_its_next_frame() -> None:
+    """One job between two frames, in the order of asking, those given up not counted; the others wait."""
+    mailbox = Mailbox(timeout_s=0.0)
+    with pytest.raises(BusyError):
+        mailbox.call(lambda: None)
+    ran: list[int] = []
+    futures = [_enqueue(mailbox, partial(ran.append, number)) for number in range(3)]
+    mailbox.run_pending()
+    assert ran == [0]
+    assert [future.done() for future in futures] == [True, False, False]
+    mailbox.run_pending()
+    mailbox.run_pending()
+    mailbox.run_pending()
+    assert ran == [0, 1, 2]
+
+
+def _enqueue(mailbox: Mailbox, job: Callable[[], object]) -> Future[object]:
+    """As call() does, without waiting for the answer."""
+    future: Future[object] = Future()
+    mailbox._jobs.put_nowait((job, future))
+    return future
 
 
 def test_a_full_mailbox_refuses() -> None:
