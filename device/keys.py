@@ -77,7 +77,7 @@ class KeyFile:
         """Read the key, making it first where that was asked for.
 
         Raises:
-            StateError: Missing, of another size, or readable by others.
+            StateError: Missing, of another size, somebody else's, or readable by others.
         """
         if self._create and not self._path.exists():
             self._make()
@@ -94,6 +94,11 @@ class KeyFile:
                 raise StateError(
                     f"the key file {self._path} is readable by others",
                     hint=f"chmod 600 {self._path}, and consider the key as known to them",
+                )
+            if status.st_uid != os.geteuid():
+                raise StateError(
+                    f"the key file {self._path} belongs to user id {status.st_uid}, this is user id {os.geteuid()}",
+                    hint="run as its owner; a key that somebody else put there is known to them",
                 )
             key = file.read(KEY_BYTES + 1)
         if len(key) != KEY_BYTES:

@@ -20,7 +20,7 @@ _PAGE_BYTES = 4096
 
 
 def prepare_directory(directory: Path, *, create: bool) -> None:
-    """Make the state directory (mode 0700) or check that nobody else can look into it. Raises StateError."""
+    """Make the state directory (mode 0700) or check that it is ours and nobody else's. Raises StateError."""
     try:
         if create:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -29,20 +29,31 @@ def prepare_directory(directory: Path, *, create: bool) -> None:
         raise StateError(f"cannot use the state directory {directory}: {exc.strerror}", hint="check --state") from exc
     if not stat.S_ISDIR(status.st_mode):
         raise StateError(f"{directory} is not a directory", hint="check --state")
+    _check_owner(directory, status)
     if status.st_mode & 0o077:
         raise StateError(f"the state directory {directory} is open to other users", hint=f"chmod 700 {directory}")
 
 
 def check_private_file(path: Path) -> None:
-    """Raises StateError unless ``path`` is a regular file (no link) that only its owner can read or write."""
+    """Raises StateError unless ``path`` is a regular file (no link), ours, that nobody else can read or write."""
     try:
         status = path.lstat()
     except OSError as exc:
         raise StateError(f"cannot read {path}: {exc.strerror}", hint="check --state") from exc
     if not stat.S_ISREG(status.st_mode):
         raise StateError(f"{path} is not a regular file", hint="restore it from its backup")
+    _check_owner(path, status)
     if status.st_mode & 0o077:
         raise StateError(f"{path} is open to other users", hint=f"chmod 600 {path}")
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Its owner could open it to others at any time, and put anything there; root's own eyes do not change that."""
+    if status.st_uid != os.geteuid():
+        raise StateError(
+            f"{path} belongs to user id {status.st_uid}, this is user id {os.geteuid()}",
+            hint="run as its owner, or name another --state; chown it only if you know what is in it",
+        )
 
 
 def check_encrypted(path: Path) -> None:

@@ -61,6 +61,14 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -
         KeyFile(_file(tmp_path, os.urandom(KEY_BYTES), mode=mode)).load()
 
 
+def test_a_key_file_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever put it there knows it. Seen with another user's eyes, because giving files away takes root."""
+    path = _file(tmp_path, os.urandom(KEY_BYTES))
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(StateError, match="belongs to user id"):
+        KeyFile(path).load()
+
+
 def test_a_missing_or_linked_key_file_is_refused(tmp_path: Path) -> None:
     """A key is made only where that was asked for, and no link is followed."""
     with pytest.raises(StateError):

@@ -15,7 +15,7 @@ from device.errors import BusyError, ConfigError, CorruptError, DoorwardError, S
 from device.keys import StateKeys
 from device.store.database import Database
 from device.store.driver import make_database, migrate
-from device.store.files import CHECK_NAME, DATABASE_NAME
+from device.store.files import CHECK_NAME, DATABASE_NAME, check_private_file
 from device.store.schema import SchemaStep, schema_steps
 from tests.store.conftest import OpenStore
 
@@ -54,6 +54,28 @@ def test_no_file_holds_plaintext_and_all_are_private(open_store: OpenStore, stat
         assert b"xxxxxxxx" not in raw
         assert path.stat().st_mode & 0o777 == 0o600
     assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_state_directory_of_somebody_else_is_refused(
+    open_store: OpenStore, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mode 0700 says nothing where the owner is not us. Seen with another user's eyes: giving away takes root."""
+    open_store().close()
+    ours = state.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: ours + 1)
+    with pytest.raises(StateError, match="belongs to user id"):
+        open_store(create=False)
+
+
+def test_a_database_of_somebody_else_is_refused(
+    open_store: OpenStore, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a directory of ours."""
+    open_store().close()
+    ours = state.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: ours + 1)
+    with pytest.raises(StateError, match="belongs to user id"):
+        check_private_file(state / DATABASE_NAME)
 
 
 def test_each_promised_setting_is_in_force(open_store: OpenStore) -> None:
