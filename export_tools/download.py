@@ -20,7 +20,7 @@ import urllib3
 from device.errors import DownloadError
 from export_tools.archives import matches
 from export_tools.cards import Archive
-from export_tools.index import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from export_tools.index import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, without_credentials
 
 _CHUNK_BYTES: Final = 1 << 17
 _PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -89,7 +89,7 @@ class Patience:
         """
         if self.failures >= len(_PAUSES_S) or _is_permanent(cause):
             raise DownloadError(
-                f"{what}: {cause}",
+                f"{what}: {without_credentials(str(cause))}",
                 hint="check the network and the proxy settings and call this again; it goes on where it stopped",
             ) from cause
         self.failures += 1

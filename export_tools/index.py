@@ -13,7 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 from pypi_simple import (
@@ -30,6 +30,7 @@ from export_tools.cards import Archive
 CONNECT_TIMEOUT_S: Final = 15.0
 READ_TIMEOUT_S: Final = 60.0
 _PIP_TIMEOUT_S: Final = 60.0
+_USER_INFO: Final = re.compile(r"(?<=://)[^/\s]*@")
 _SETTING: Final = re.compile(r"^(global|:env:)\.(index-url|cert)=(.*)$")
 
 
@@ -42,9 +43,13 @@ class IndexSettings:
 
     @property
     def shown(self) -> str:
-        """The address as it may be printed: without user and password."""
-        parts = urlsplit(self.address)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        """The address as it may be printed."""
+        return without_credentials(self.address)
+
+
+def without_credentials(text: str) -> str:
+    """The text without user and password in any address: messages of the HTTP client quote addresses in full."""
+    return _USER_INFO.sub("", text)
 
 
 def pip_settings() -> IndexSettings:
@@ -104,7 +109,8 @@ def locate(archive: Archive, *, settings: IndexSettings, session: requests.Sessi
         if isinstance(exc, requests.RequestException):
             raise
         raise DownloadError(
-            f"{settings.shown} does not answer like a package index ({exc})", hint="check pip's index-url setting"
+            f"{settings.shown} does not answer like a package index ({without_credentials(str(exc))})",
+            hint="check pip's index-url setting",
         ) from exc
     for package in page.packages:
         if package.filename == archive.file:

@@ -199,6 +199,19 @@ def test_an_index_that_nobody_answers_for_is_given_up(fetcher: Fetcher, archive:
     assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
 
 
+@pytest.mark.parametrize("fault", [{"page_faults": [403]}, {"faults": ["403"]}])
+def test_a_refusal_does_not_quote_user_and_password(
+    fetcher: Fetcher, archive: Archive, index: Any, fault: dict[str, Any]
+) -> None:
+    """The HTTP client's own message holds the address in full."""
+    for name, value in fault.items():
+        setattr(index, name, value)
+    index.address = index.address.replace("//", "//robot:S3cret@")
+    with pytest.raises(DownloadError) as failure:
+        fetcher.fetch(archive)
+    assert "S3cret" not in failure.value.message + failure.value.hint
+
+
 def test_a_cached_file_that_was_altered_is_fetched_anew(
     fetcher: Fetcher, archive: Archive, index: Any, listener: Any
 ) -> None:

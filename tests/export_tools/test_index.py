@@ -8,7 +8,7 @@ import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from device.errors import DownloadError
-from export_tools.index import IndexSettings, open_session, pip_settings
+from export_tools.index import IndexSettings, open_session, pip_settings, without_credentials
 
 
 @pytest.fixture
@@ -48,6 +48,19 @@ def test_an_index_on_a_disk_is_refused_with_a_way_out(pip_file: Path) -> None:
 def test_a_password_in_the_address_is_not_shown() -> None:
     """Neither in messages nor in hints."""
     assert IndexSettings("https://user:secret@host.example/simple").shown == "https://host.example/simple"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("403 for url: http://robot:S3cret@host:81/simple/x/", "403 for url: http://host:81/simple/x/"),
+        ("https://robot@host/ and https://a:p@ss@host/", "https://host/ and https://host/"),
+        ("https://host/file@2.whl, write to me@host", "https://host/file@2.whl, write to me@host"),
+    ],
+)
+def test_user_and_password_are_taken_out_of_every_address_of_a_message(text: str, shown: str) -> None:
+    """And nothing else is."""
+    assert without_credentials(text) == shown
 
 
 def test_the_session_trusts_what_pip_trusts() -> None:
