@@ -59,9 +59,9 @@ def identify(
     if csv_file is not None:
         _write_csv(csv_file, rows, names)
     if as_json:
-        print_json({"threshold": job.criteria.threshold, "faces": [_row_json(row, names) for row in rows]})
+        print_json({"threshold": job.criteria.threshold, "faces": [_row_json(row, names, top=top) for row in rows]})
     else:
-        _show(rows, names, threshold=job.criteria.threshold)
+        _show(rows, names, threshold=job.criteria.threshold, top=top)
     bad = [row for row in rows if row.problem and row.finding is None and row.problem != "no_face"]
     if bad:
         raise PhotoError(
@@ -92,20 +92,20 @@ def _name(handle: str | None, names: dict[str, str]) -> str:
     return "" if handle is None else names.get(handle, short(handle))
 
 
-def _show(rows: Sequence[Row], names: dict[str, str], *, threshold: float) -> None:
+def _show(rows: Sequence[Row], names: dict[str, str], *, threshold: float, top: int) -> None:
     print_table(
         ("file", "face", "identity", "result", "similarity", "margin", "nearest", "quality"),
-        (_cells(row, names) for row in rows),
+        (_cells(row, names, top=top) for row in rows),
         styles=("green" if row.finding is not None and row.finding.person is not None else "" for row in rows),
     )
     say(f"a match needs a similarity (cosine) of {threshold:.4f} or more")
 
 
-def _cells(row: Row, names: dict[str, str]) -> tuple[str, ...]:
+def _cells(row: Row, names: dict[str, str], *, top: int) -> tuple[str, ...]:
     found = row.finding
     if found is None:
         return (row.file, "-", "-", row.problem, "-", "-", "-", "-")
-    nearest = ", ".join(f"{_name(each.person, names)} {each.similarity:.3f}" for each in found.candidates)
+    nearest = ", ".join(f"{_name(each.person, names)} {each.similarity:.3f}" for each in found.candidates[:top])
     return (
         row.file,
         str(found.number),
@@ -157,7 +157,7 @@ def _csv_cells(row: Row, names: dict[str, str]) -> list[str]:
     ]
 
 
-def _row_json(row: Row, names: dict[str, str]) -> dict[str, Any]:
+def _row_json(row: Row, names: dict[str, str], *, top: int) -> dict[str, Any]:
     found = row.finding
     if found is None:
         return {"file": row.file, "result": row.problem}
@@ -171,7 +171,7 @@ def _row_json(row: Row, names: dict[str, str]) -> dict[str, Any]:
         "margin": found.margin,
         "candidates": [
             {"identity": _name(each.person, names), "handle": each.person, "similarity": each.similarity}
-            for each in found.candidates
+            for each in found.candidates[:top]
         ],
         "quality": [str(reason) for reason in found.quality],
         "presence": round(found.presence, 4),

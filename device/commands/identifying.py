@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from device.camera.sources import PICTURE_SUFFIXES
 from device.camera.writer import VideoWriter, write_picture
 from device.commands.invocation import Invocation
 from device.commands.session import Session
-from device.errors import NotFoundError, PhotoError
+from device.errors import NotFoundError, PhotoError, UsageError
 from device.types import Candidate, Embedding
 from device.vision.annotate import Label, annotate
 from device.wiring.models import load_vision, match_threshold, open_pack
@@ -57,17 +57,23 @@ class Identification:
 
     def folder(self, path: Path, annotate_to: Path | None) -> list[Row]:
         """All pictures of a folder, by name; one that cannot be used is a row of its own."""
-        pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
+        try:
+            pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
+        except OSError as exc:
+            raise NotFoundError(f"cannot look into {path}: {exc.strerror}", hint="check who may read it") from exc
         if not pictures:
             raise NotFoundError(
                 f"{path} holds no pictures", hint=f"known endings: {', '.join(sorted(PICTURE_SUFFIXES))}"
             )
         if annotate_to is not None:
-            annotate_to.mkdir(parents=True, exist_ok=True)
+            try:
+                annotate_to.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise UsageError(f"cannot make {annotate_to}: {exc.strerror}", hint="name another place") from exc
         rows: list[Row] = []
         for picture in _progress(pictures, words="pictures"):
             try:
-                copy = annotate_to / f"{picture.stem}.jpg" if annotate_to is not None else None
+                copy = annotate_to / f"{picture.name}.jpg" if annotate_to is not None else None
                 rows += self.picture(picture, picture.name, copy)
             except PhotoError as exc:
                 rows.append(Row(picture.name, None, exc.reason))
@@ -94,24 +100,14 @@ class Identification:
             source = open_recording(path)
             stack.callback(source.close)
             source.open()
-            writer: VideoWriter | None = None
-            last_s = None
+            writer = None if annotate_to is None else stack.enter_context(closing(VideoWriter(annotate_to)))
             for _ in _progress(None, words="frames"):
                 frame = source.read()
                 if frame is None:
                     break
                 named = [(face, person) for face, person in identifier.see(frame)]
-                if annotate_to is None:
-                    continue
-                if last_s is None:
-                    last_s = frame.captured_s
-                    first = annotate(frame.image, self._labels(named))
-                    continue
-                if writer is None:
-                    writer = VideoWriter(annotate_to, fps=1 / max(frame.captured_s - last_s, 1e-3))
-                    stack.callback(writer.close)
-                    writer.write(first)
-                writer.write(annotate(frame.image, self._labels(named)))
+                if writer is not None:
+                    writer.write(annotate(frame.image, self._labels(named)), at_s=frame.captured_s)
         found = identifier.findings()
         return [Row(path.name, finding) for finding in found] or [Row(path.name, None, "no_face")]
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from device.camera.sources import classify_source, public_name
 from device.commands.invocation import invocation
 from device.commands.output import print_json
 from device.commands.wording import decision_json
 from device.config import Config
 from device.door.signals import ConsoleSignals
-from device.errors import ConfigError
+from device.errors import CameraError, ConfigError, StateError
 from device.log import set_up_logging
 from device.types import Decision
 
@@ -48,6 +49,11 @@ def run(
     began_s = time.monotonic()
     asked = invocation(context)
     config = with_source(asked.config(), source=source, fast=fast)
+    if not asked.state.is_dir():
+        raise StateError(
+            f"there is no state directory {asked.state}",
+            hint=f"check --state; doorward-export convert --state {asked.state} makes one with the models",
+        )
     set_up_logging(config.log.level)
 
     def report(decision: Decision) -> None:
@@ -69,12 +75,22 @@ def run(
 
 
 def with_source(config: Config, *, source: str | None, fast: bool) -> Config:
-    """The configuration with another camera source or pace. Raises ConfigError for a camera at another pace."""
+    """The configuration with another camera source or pace.
+
+    Raises:
+        CameraError: The source is none.
+        ConfigError: A camera at another pace than the world's, or not on platform sim.
+    """
     if source is None and not fast:
         return config
     if config.platform != "sim":
         raise ConfigError("--source and --fast are for recordings on platform sim", hint="set camera.source instead")
-    changes = {"source": source or config.camera.source, "pace": "fast" if fast else config.camera.pace}
+    if source == "":
+        raise CameraError("--source names nothing", hint="name a recording, a folder of pictures or a camera")
+    chosen = config.camera.source if source is None else source
+    if fast and classify_source(chosen).camera:
+        raise ConfigError(f"--fast is for recordings, not for {public_name(chosen)}", hint="leave out --fast")
+    changes = {"source": chosen, "pace": "fast" if fast else config.camera.pace}
     return config.model_copy(update={"camera": config.camera.model_copy(update=changes)})
 
 
