@@ -1,9 +1,10 @@
 """The hash chain: commitments to personal fields, links, verification. Bytes in, verdict out.
 
 An entry's hash vouches for its body and for everything before it. Personal fields are not in the body: the body holds
-SHA-256 over them and a random salt, so that field and salt can be erased and the chain still verifies. A chain alone
-does not show that everything was recomputed or that the end was cut off; an :class:`Anchor` kept elsewhere does, up to
-itself: entries after the last anchor can be cut off unseen.
+SHA-256 over them and a random salt, so that field and salt can be erased and the chain still verifies. Each erasure is
+an entry that says how many were erased: if more are, somebody erased in silence. A chain alone does not show that
+everything was recomputed or that the end was cut off; an :class:`Anchor` kept elsewhere does, up to itself: entries
+after the last anchor can be cut off unseen.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from device.audit.canonical import JsonObject, canonical_json
 from device.errors import AuditError
 from device.types import AuditEntry, Word
 
 SALT_BYTES = 32
+#: Kind of the entries that say in ``data.entries`` how many were erased.
+ERASURE = "erasure"
 
 _EVENT_DOMAIN = b"doorward-evt-v1"
 _PERSONAL_DOMAIN = b"doorward-personal-v1"
@@ -46,6 +50,7 @@ class Fault(Word):
     COMMITMENT_MISMATCH = "commitment_mismatch"
     TRUNCATED = "truncated"
     REWRITTEN = "rewritten"
+    ERASED_UNRECORDED = "erased_unrecorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ class Verdict:
         erased: How many of them had personal fields that were erased.
         head: Last sound entry.
         fault: What is wrong first; None when nothing is.
-        seq: Number of the first bad (or missing) entry; None when nothing is wrong.
+        seq: Number of the first bad (or missing) entry, of the first erased one where too many are; None when nothing
+            is wrong.
         detail: One sentence for people; empty when nothing is wrong.
     """
 
@@ -116,13 +122,18 @@ def seal(body: JsonObject, *, personal: JsonObject, salt: bytes, previous: Ancho
 def verify(entries: Iterable[AuditEntry], *, anchor: Anchor | None = None, root: Anchor = GENESIS) -> Verdict:
     """Check a chain from its root; stops at the first fault.
 
+    More erased entries than the chain's own erasures account for are a fault; fewer are none, because somebody may be
+    erased while the entries are being read. From a later root nothing can be said about erasures.
+
     Args:
-        entries: In order of their numbers, beginning after ``root``.
+        entries: In order of their numbers, beginning after ``root``, up to the chain's end.
         anchor: A point of the chain known from elsewhere: shows truncation below it and rewriting of all before it.
         root: Where the chain begins.
     """
     head = root
     erased = 0
+    recorded = 0
+    first_erased = 0
     count = 0
     waiting = iter(entries)
     entry = next(waiting, None)
@@ -133,11 +144,24 @@ def verify(entries: Iterable[AuditEntry], *, anchor: Anchor | None = None, root:
             return Verdict(count, erased, head, fault[0], head.seq + 1, fault[1])
         head = Anchor(entry.seq, entry.hash)
         count += 1
-        erased += entry.personal is None and _declared(entry.body) is not None
+        body = _object(entry.body)
+        if entry.personal is None and _declared(body) is not None:
+            erased += 1
+            first_erased = first_erased or entry.seq
+        recorded += _erasures(body)
         entry = following
     if anchor is not None and anchor.seq > head.seq:
         return Verdict(
             count, erased, head, Fault.TRUNCATED, head.seq + 1, f"entries up to {anchor.seq} are known to have existed"
+        )
+    if erased > recorded and root == GENESIS:
+        return Verdict(
+            count,
+            erased,
+            head,
+            Fault.ERASED_UNRECORDED,
+            first_erased,
+            f"{erased} entries were erased, the chain's erasures account for {recorded}",
         )
     return Verdict(count, erased, head)
 
@@ -162,18 +186,29 @@ def _check_entry(
     if (entry.personal is None) != (entry.salt is None):
         return Fault.COMMITMENT_MISMATCH, "personal fields and salt do not go together"
     if entry.personal is not None and entry.salt is not None:
-        declared = _declared(entry.body)
+        declared = _declared(_object(entry.body))
         made = commitment(salt=entry.salt, personal=entry.personal).hex() if len(entry.salt) == SALT_BYTES else ""
         if declared is None or not hmac.compare_digest(made, declared):
             return Fault.COMMITMENT_MISMATCH, "the personal fields are not those that were committed to"
     return None
 
 
-def _declared(body: bytes) -> str | None:
-    # Called on bodies whose hash was right: what is not an object with a commitment was written by another program.
+def _object(body: bytes) -> dict[str, Any]:
+    # Called on bodies whose hash was right: what is no object was written by another program.
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    tag = value.get("commitment") if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _declared(body: dict[str, Any]) -> str | None:
+    tag = body.get("commitment")
     return tag if isinstance(tag, str) and tag.isascii() else None
+
+
+def _erasures(body: dict[str, Any]) -> int:
+    """How many entries this one says were erased."""
+    data = body.get("data")
+    number = data.get("entries") if body.get("kind") == ERASURE and isinstance(data, dict) else None
+    return number if type(number) is int and number > 0 else 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from device.audit.canonical import JsonObject, JsonValue
+from device.audit.chain import ERASURE
 from device.audit.entry import json_number, json_text, json_time, json_word
 from device.types import Decision, LivenessEvidence, Person, Word
 
@@ -168,7 +169,7 @@ class PersonRecord:
 class PersonErased:
     """The personal fields of somebody's entries were erased; says how many, not whose."""
 
-    kind: ClassVar[str] = "erasure"
+    kind: ClassVar[str] = ERASURE
     person: ClassVar[str | None] = None
     entries: int
     by_uid: int | None = None

@@ -175,10 +175,37 @@ def test_personal_fields_cannot_be_added_to_an_entry_that_had_none() -> None:
 
 def test_erased_entries_leave_the_chain_sound_and_are_counted() -> None:
     """Erasure takes the fields and the salt, the commitment stays."""
-    chain = _chain(6)
+    chain = _erasure(_chain(6), count=3)
     erased = tuple(replace(entry, personal=None, salt=None) for entry in chain)
-    verdict = verify(erased, anchor=_anchor(chain, 6))
+    verdict = verify(erased, anchor=_anchor(chain, 7))
     assert (verdict.sound, verdict.erased) == (True, 3)
+
+
+def test_an_entry_that_was_erased_in_silence_is_found() -> None:
+    """No anchor is needed: the chain itself tells how many were erased."""
+    chain = _erasure(_chain(6), count=2)
+    erased = tuple(replace(entry, personal=None, salt=None) for entry in chain)
+    verdict = verify(erased)
+    assert (verdict.fault, verdict.seq, verdict.entries, verdict.erased) == (Fault.ERASED_UNRECORDED, 2, 7, 3)
+    assert verify(_with(_chain(6), 4, replace(_chain(6)[3], personal=None, salt=None))).seq == 4
+
+
+def test_an_erasure_while_the_chain_is_read_is_no_fault() -> None:
+    """The entries were read before they were erased, the erasure itself after it was recorded."""
+    assert verify(_erasure(_chain(6), count=3)).sound
+
+
+@pytest.mark.parametrize("count", [-3, True, "3", None, 3.0])
+def test_an_erasure_of_another_form_accounts_for_nothing(count: object) -> None:
+    """A number of entries is a number."""
+    chain = _erasure(_chain(2), count=count)
+    erased = tuple(replace(entry, personal=None, salt=None) for entry in chain)
+    assert verify(erased).fault is Fault.ERASED_UNRECORDED
+
+
+def _erasure(chain: Chain, *, count: object) -> Chain:
+    body = {"kind": "erasure", "data": {"entries": count}}
+    return (*chain, seal(body, personal={}, salt=b"", previous=_anchor(chain, len(chain))))  # type: ignore[arg-type]
 
 
 def test_a_commitment_without_its_salt_tells_nothing_about_a_guessed_name() -> None:

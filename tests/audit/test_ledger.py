@@ -172,6 +172,7 @@ def test_a_mistake_in_the_program_cannot_alter_the_chain(database: Database, led
         ("DELETE FROM audit WHERE seq = 2", Fault.GAP),
         ("UPDATE audit SET salt = zeroblob(32) WHERE seq = 2", Fault.COMMITMENT_MISMATCH),
         ("DELETE FROM audit WHERE seq > 2", Fault.TRUNCATED),
+        ("UPDATE audit SET personal = NULL, salt = NULL, person = NULL WHERE seq = 1", Fault.ERASED_UNRECORDED),
     ],
 )
 def test_an_attacker_with_the_key_is_found_out(
