@@ -112,16 +112,13 @@ def test_a_csv_is_for_spreadsheets_and_starts_no_formula(known: Path, doorward: 
 
 def test_annotated_copies_leave_the_originals_alone(known: Path, doorward: Any, photos: Path) -> None:
     """One per picture, also when two differ only in their ending."""
-    (photos / "obama.png").write_bytes(
-        cv2.imencode(".png", cv2.imdecode(np.fromfile(photos / "biden.jpg", np.uint8), cv2.IMREAD_COLOR))[1].tobytes()
-    )
+    cv2.imwrite(str(photos / "obama.png"), _picture(photos / "biden.jpg"))
     before = {path.name: path.read_bytes() for path in photos.iterdir()}
     out = photos.parent / "out"
     assert doorward("identify", photos, "--annotate", out).code == 0
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
     assert len(list(out.iterdir())) == len(before)
-    original = cv2.imread(str(photos / "obama.jpg"))
-    copy = cv2.imread(str(out / "obama.jpg.jpg"))
+    original, copy = _picture(photos / "obama.jpg"), _picture(out / "obama.jpg.jpg")
     assert original.shape == copy.shape
     assert np.abs(original.astype(int) - copy.astype(int)).max() > 60
 
@@ -210,6 +207,10 @@ def test_names_of_files_cannot_drive_the_terminal(known: Path, doorward: Any, ph
     os.rename(photos / "biden.jpg", photos / "\x1b[31mred.jpg")  # noqa: PTH104
     done = doorward("identify", photos)
     assert "\x1b[31m" not in done.out
+
+
+def _picture(path: Path) -> Any:
+    return cv2.imread(str(path))
 
 
 def _frames(video: Path) -> int:

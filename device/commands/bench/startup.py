@@ -10,6 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from device.config import Config
 from device.errors import DoorwardError
 
 
@@ -26,11 +29,13 @@ class ProcessCost:
     peak_rss_mb: float
 
 
-def measure_process(state: Path, source: Path) -> ProcessCost:
+def measure_process(state: Path, source: Path, config: Config) -> ProcessCost:
     """Run the daemon on a recording to its end. Raises DoorwardError when it fails."""
+    file = state / "bench.yaml"
+    file.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
     command = [
         sys.executable, "-c", "from device.cli import main; main()",
-        "--state", str(state), "run", "--source", str(source), "--fast", "--json",
+        "--state", str(state), "--config", str(file), "run", "--source", str(source), "--fast", "--json",
     ]  # fmt: skip
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
