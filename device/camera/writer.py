@@ -1,12 +1,14 @@
-"""Pictures and videos written for people who look at results."""
+"""Pictures and videos written for people who look at results: new files that only their owner can read."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
 
 from device.errors import UsageError
+from device.private_file import make_private_file
 from device.types import Image
 
 #: Between two frames, seconds: recordings with damaged times claim less.
@@ -14,7 +16,7 @@ _SHORTEST_S = 1e-3
 
 
 def write_picture(path: Path, image: Image) -> None:
-    """Write a BGR picture as JPEG or PNG, by the file's ending. Raises UsageError."""
+    """Write a BGR picture into a new file as JPEG or PNG, by the file's ending. Raises UsageError."""
     suffix = path.suffix.lower()
     if suffix not in (".jpg", ".jpeg", ".png"):
         raise UsageError(f"{path} is neither .jpg nor .png", hint="choose another ending")
@@ -22,7 +24,8 @@ def write_picture(path: Path, image: Image) -> None:
     if not done:
         raise UsageError(f"the picture cannot be written as {suffix}", hint="try .png")
     try:
-        path.write_bytes(encoded.tobytes())
+        with os.fdopen(make_private_file(path), "wb") as file:
+            file.write(encoded.tobytes())
     except OSError as exc:
         raise UsageError(f"cannot write {path}: {exc.strerror}", hint="choose another place") from exc
 
@@ -31,7 +34,7 @@ class VideoWriter:
     """Writes frames of one size to an .mp4 (MPEG-4) or .avi (Motion JPEG) file, at the pace of the first two.
 
     Args:
-        path: Where; replaced if it exists.
+        path: Where; must not exist.
 
     Raises:
         UsageError: Another ending.
@@ -66,8 +69,10 @@ class VideoWriter:
     def _begin(self, first: Image, *, fps: float) -> cv2.VideoWriter:
         height, width = first.shape[:2]
         self._first = None
+        os.close(make_private_file(self._path))  # OpenCV itself would make it for everybody to read
         self._writer = cv2.VideoWriter(str(self._path), self._fourcc, fps, (width, height))
         if not self._writer.isOpened():
+            self._path.unlink()
             raise UsageError(f"cannot write {self._path}", hint="choose another place")
         self._writer.write(first)
         return self._writer

@@ -15,9 +15,9 @@ from device.audit.export import write_csv, write_json_lines
 from device.commands.invocation import JsonOption, invocation
 from device.commands.moments import parse_moment
 from device.commands.output import local_time, print_json, print_table, say, short
-from device.commands.people import new_private_file
 from device.commands.session import Session
 from device.errors import AuditError, UsageError
+from device.private_file import new_private_file
 from device.types import AuditEntry
 
 SinceOption = Annotated[str | None, typer.Option("--since", help="From this day or time on.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from device.camera.sources import VIDEO_SUFFIXES
 from device.commands.invocation import JsonOption, invocation
 from device.commands.output import print_json, print_table, say, short
 from device.errors import NotFoundError, PhotoError, UsageError
+from device.private_file import new_private_file
 
 if TYPE_CHECKING:
     from device.commands.identifying import Row
@@ -35,10 +37,13 @@ def identify(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(help="A picture, a folder of pictures, or a video.")],
     *,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the result there, one line per face.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write the result into this new file (mode 0600), one line per face.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="Show so many nearest people per face.")] = 1,
     annotate_to: Annotated[
-        Path | None, typer.Option("--annotate", help="Write annotated copies: a file, or a folder for a folder.")
+        Path | None,
+        typer.Option("--annotate", help="Write annotated copies (mode 0600): a new file, or a folder for a folder."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +51,7 @@ def identify(
     from device.commands.identifying import Identification  # noqa: PLC0415  # models; --help need not wait for them
 
     asked = invocation(context)
-    _check_paths(path, annotate_to)
+    _check_paths(path, csv_file, annotate_to)
     with asked.verbs() as session:
         names = {each["handle"]: each["name"] for each in session.call(PeopleListRequest())["people"]}
         job = Identification(asked, session, names=names, top=top)
@@ -71,15 +76,25 @@ def identify(
         )
 
 
-def _check_paths(path: Path, annotate_to: Path | None) -> None:
+def _check_paths(path: Path, csv_file: Path | None, annotate_to: Path | None) -> None:
     if not path.exists():
         raise NotFoundError(f"{path} does not exist", hint="name a picture, a folder of pictures, or a video")
+    if csv_file is not None:
+        _check_new(csv_file)
     if annotate_to is None:
         return
     if annotate_to.resolve() == path.resolve():
         raise UsageError("--annotate would overwrite what is looked at", hint="name another place")
     if path.is_dir() and annotate_to.exists() and not annotate_to.is_dir():
         raise UsageError(f"{annotate_to} is not a folder", hint="for a folder of pictures name a folder")
+    if not path.is_dir():
+        _check_new(annotate_to)
+
+
+def _check_new(path: Path) -> None:
+    """Said before the work is done; making the file finds it out as well."""
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists already", hint="name a file that does not exist yet")
 
 
 def _result(row: Row) -> str:
@@ -124,7 +139,7 @@ def _digits(value: float | None) -> str:
 
 def _write_csv(path: Path, rows: Sequence[Row], names: dict[str, str]) -> None:
     try:
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with new_private_file(path) as file:
             writer = csv.writer(file)
             writer.writerow(_COLUMNS)
             for row in rows:

@@ -67,7 +67,7 @@ class Identification:
             )
         if annotate_to is not None:
             try:
-                annotate_to.mkdir(parents=True, exist_ok=True)
+                annotate_to.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as exc:
                 raise UsageError(f"cannot make {annotate_to}: {exc.strerror}", hint="name another place") from exc
         rows: list[Row] = []

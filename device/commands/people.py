@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from device.commands.invocation import JsonOption, invocation
 from device.commands.moments import parse_moment
 from device.commands.output import local_time, print_json, print_table, say, short
 from device.errors import UsageError
+from device.private_file import new_private_file
 
 WhoArgument = Annotated[str, typer.Argument(metavar="WHO", help="Name, handle, or the first 4 or more of its digits.")]
 
@@ -127,8 +127,8 @@ def export(
     if output is None:
         print_json(told)
         return
-    with new_private_file(output) as descriptor:
-        descriptor.write(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+    with new_private_file(output) as file:
+        file.write(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
     say(f"written: {output}")
 
 
@@ -154,15 +154,6 @@ def remove(
         f"removed {told['name']} ({short(told['handle'])});"
         f" {told['audit_entries']} audit entries no longer name anybody"
     )
-
-
-def new_private_file(path: Path) -> Any:
-    """A new text file that only its owner can read. Raises UsageError when it exists or cannot be made."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise UsageError(f"cannot make {path}: {exc.strerror}", hint="name a file that does not exist yet") from exc
-    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
 
 def _request(model: Any, who: str, **fields: Any) -> Any:

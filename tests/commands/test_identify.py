@@ -123,6 +123,34 @@ def test_annotated_copies_leave_the_originals_alone(known: Path, doorward: Any, 
     assert np.abs(original.astype(int) - copy.astype(int)).max() > 60
 
 
+def test_what_is_written_about_people_is_for_one_pair_of_eyes(known: Path, doorward: Any, photos: Path) -> None:
+    """Table and copies, whatever the umask."""
+    table, out = photos.parent / "out.csv", photos.parent / "out"
+    before = os.umask(0)
+    try:
+        assert doorward("identify", photos, "--csv", table, "--annotate", out).code == 0
+    finally:
+        os.umask(before)
+    assert out.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (table, *out.iterdir())} == {0o600}
+
+
+@pytest.mark.parametrize("option", ["--csv", "--annotate"])
+def test_nothing_is_overwritten_and_no_link_followed(
+    state_with_pack: Path, doorward: Any, photos: Path, option: str
+) -> None:
+    """Said before anything is looked at."""
+    precious, link = photos.parent / "precious.jpg", photos.parent / "link.jpg"
+    precious.write_bytes(b"precious")
+    link.symlink_to(photos.parent / "nowhere.jpg")
+    for target in (precious, link):
+        done = doorward("identify", photos / "obama.jpg", option, target)
+        assert done.code == 64
+        assert "does not exist yet" in done.err
+    assert precious.read_bytes() == b"precious"
+    assert not (photos.parent / "nowhere.jpg").exists()
+
+
 def test_a_video_is_followed_and_an_annotated_copy_plays(known: Path, doorward: Any, clip: Path) -> None:
     """One row per track, as many frames as the original."""
     out = known.parent / "copy.mp4"
