@@ -3,13 +3,22 @@
 # Looks before it writes: what the machine lacks is named in one apt line, exit code 3, and nothing has been touched.
 set -euo pipefail
 
+unset CDPATH
+caller=$PWD
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 venv="$root/.venv"
 stamps="$venv/doorward"
 state="$root/.doorward"
 cache="${DOORWARD_CACHE:-${XDG_CACHE_HOME:-${HOME:-$root}/.cache}/doorward}"
-[ "${cache#/}" != "$cache" ] || cache="$PWD/$cache"
+[ "${cache#/}" != "$cache" ] || cache="$caller/$cache"
+case "${DOORWARD_PYTHON:-}" in
+  /*) ;;
+  */*) DOORWARD_PYTHON="$caller/$DOORWARD_PYTHON" ;;
+esac
 locks="$root/config/lock"
+
+# Python looks for modules where it is called: whatever lies in the caller's folder (a downloaded glob.py) must not run.
+cd -- "$root"
 
 # What a complete set-up takes, measured on Debian 12 x86-64 and rounded up: environment, state and pack here; wheels and archives there.
 checkout_mb=850
@@ -39,7 +48,7 @@ find_python() {
   local -a candidates=(python3 python3.13 python3.12 python3.11 python3.10)
   [ -z "${DOORWARD_PYTHON:-}" ] || candidates=("$DOORWARD_PYTHON")
   for candidate in "${candidates[@]}"; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+    if "$candidate" -Ic 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
       printf '%s' "$candidate"
       return
     fi
@@ -48,7 +57,7 @@ find_python() {
 
 # One line each: lock name, C library, its version, the pip that ensurepip carries (empty lines for what is not there).
 python_facts() {
-  "$1" -B - <<'END'
+  "$1" -I -B - <<'END'
 import glob, importlib.util, os, platform, sys, sysconfig
 machine = sysconfig.get_platform().rpartition("-")[2]
 print("cp%d%d-%s" % (*sys.version_info[:2], machine))
@@ -135,13 +144,13 @@ stamp() { mkdir -p -- "$stamps" && printf '%s\n' "$2" >"$stamps/$1"; }
 # Of this environment, if it is one: the lock it belongs to, the Python it runs on, the place it was made for.
 environment_key() {
   local made_with
-  made_with=$("$venv/bin/python" -c 'import sys; print("cp%d%d-" % sys.version_info[:2] + sys.version.split()[0])' 2>/dev/null) || return 0
+  made_with=$("$venv/bin/python" -Ic 'import sys; print("cp%d%d-" % sys.version_info[:2] + sys.version.split()[0])' 2>/dev/null) || return 0
   lock=$(cat -- "$stamps/lock" 2>/dev/null) || return 0
   [ -f "$locks/$lock.txt" ] || return 0
   printf '%s %s %s' "$(digest "$locks/pip.txt" "$locks/$lock.txt")" "$made_with" "$root"
 }
 
-pip() { "$venv/bin/python" -m pip "$@"; }
+pip() { "$venv/bin/python" -I -m pip "$@"; }
 
 # Lines of a lock whose wheel is not yet in the cache, whole and unaltered.
 lacking() {
@@ -179,7 +188,7 @@ install_source() {
 make_environment() {
   say "[1/4] virtual environment .venv from $lock.txt (about 220 MB in $cache)"
   rm -rf -- "$venv" # an environment that was interrupted cannot be trusted; what was downloaded for it is in the cache
-  "$python" -m venv "$venv"
+  "$python" -I -m venv "$venv"
   install_wheels "$locks/pip.txt"
   install_wheels "$locks/$lock.txt"
   stamp lock "$lock"
@@ -199,7 +208,7 @@ find_compiler() {
   local candidate
   for candidate in c++ g++; do
     if printf '#include <Python.h>\n#include <vector>\nint main() { return 0; }\n' |
-      "$candidate" -std=c++11 -fsyntax-only -I"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')" -x c++ - 2>/dev/null; then
+      "$candidate" -std=c++11 -fsyntax-only -I"$("$venv/bin/python" -Ic 'import sysconfig; print(sysconfig.get_path("include"))')" -x c++ - 2>/dev/null; then
       printf '%s' "$candidate"
       return
     fi
@@ -271,11 +280,11 @@ case "$verb" in
   demo)
     set_up ""
     "$venv/bin/doorward-export" photos >&2
+    cd -- "$caller" # ARGS may name files there; a console script looks for modules beside itself only
     exec "$venv/bin/doorward" demo "$@"
     ;;
   test)
     set_up ""
-    cd -- "$root"
     # a short folder of its own: the path of a Unix socket has room for 107 bytes
     exec "$venv/bin/python" -m pytest --basetemp="$root/.tmp" "$@"
     ;;

@@ -59,7 +59,8 @@ def pip_settings() -> IndexSettings:
         DownloadError: pip cannot be asked, or is configured to use an index that is not reached over HTTP.
     """
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    command = [sys.executable, "-m", "pip", "config", "list"]
+    # -I: with -m alone, a module named pip in the caller's folder would run.
+    command = [sys.executable, "-I", "-m", "pip", "config", "list"]
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=True, env=environment

@@ -37,6 +37,16 @@ def test_without_a_setting_the_index_client_decides() -> None:
     assert pip_settings() == IndexSettings(PYPI_SIMPLE_ENDPOINT, None)
 
 
+def test_a_pip_in_the_callers_folder_is_not_run(
+    pip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download folder may hold anything."""
+    (tmp_path / "pip.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    pip_settings()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_index_on_a_disk_is_refused_with_a_way_out(pip_file: Path) -> None:
     """A folder is a mirror."""
     pip_file.write_text("[global]\nindex-url = file:///srv/simple\n", encoding="utf-8")

@@ -23,12 +23,13 @@ class Newcomer:
     tools: Path
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
     def install(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run install.sh with nothing of this process's environment."""
         variables = {"PATH": str(self.tools), "HOME": str(self.home), **self.variables}
         command = [self._bash(), str(self.checkout / "install.sh"), *arguments]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, cwd=self.folder)
 
     def tool(self, name: str, script: str) -> None:
         """Put a program on the search path."""
@@ -79,7 +80,7 @@ def test_without_python_one_apt_line_says_what_to_do(newcomer: Newcomer) -> None
 
 def test_a_python_without_venv_is_named_in_the_apt_line(newcomer: Newcomer) -> None:
     """Debian splits venv off; each Python has its own package."""
-    newcomer.tool("python3.12", '[ "$1" = -c ] || printf "%s\\n" cp312-x86_64 glibc 2.39 ""')
+    newcomer.tool("python3.12", '[ "$1" = -Ic ] || printf "%s\\n" cp312-x86_64 glibc 2.39 ""')
     done = newcomer.install("demo")
     assert done.returncode == MISSING
     assert "sudo apt install python3.12-venv" in done.stderr.splitlines()
@@ -104,7 +105,7 @@ def test_a_python_that_is_too_old_is_not_taken(newcomer: Newcomer) -> None:
 )
 def test_a_machine_without_wheels_is_refused_with_the_reason(newcomer: Newcomer, facts: str, said: str) -> None:
     """No apt line helps there."""
-    newcomer.tool("python3", f'[ "$1" = -c ] || printf "%s\\n" {facts} ""')
+    newcomer.tool("python3", f'[ "$1" = -Ic ] || printf "%s\\n" {facts} ""')
     done = newcomer.install("demo")
     assert done.returncode == MISSING
     assert said in done.stderr
@@ -128,6 +129,44 @@ def test_an_index_out_of_reach_is_noticed_before_anything_is_written(newcomer: N
     assert done.returncode == MISSING
     assert "pip reaches no package index" in done.stderr
     assert not newcomer.written()
+
+
+def test_no_python_file_in_the_callers_folder_is_run(newcomer: Newcomer, tmp_path: Path) -> None:
+    """A download folder may hold anything; with -, -c and -m, Python would look there first."""
+    _with_this_python(newcomer)
+    newcomer.variables |= {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}
+    newcomer.folder = tmp_path / "downloads"
+    (newcomer.folder / "pip").mkdir(parents=True)
+    for name in ("glob.py", "platform.py", "sysconfig.py", "pip/__init__.py", "pip/__main__.py"):
+        (newcomer.folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    done = newcomer.install("demo")
+    assert done.returncode == MISSING
+    assert "pip reaches no package index" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_relative_names_count_from_the_callers_folder(newcomer: Newcomer, tmp_path: Path) -> None:
+    """Where the set-up itself works is its own business."""
+    newcomer.folder = tmp_path
+    newcomer.variables |= {"DOORWARD_PYTHON": "bin/mine", "DOORWARD_CACHE": "kept"}
+    newcomer.tool("mine", '[ "$1" = -Ic ] || printf "%s\\n" cp311-armv7l glibc 2.36 ""')
+    done = newcomer.install("demo")
+    assert f"{tmp_path}/bin/mine has no venv" in done.stderr
+    assert f"{tmp_path}/kept" in newcomer.install("--help").stdout
+
+
+def test_the_demo_runs_in_the_callers_folder(newcomer: Newcomer, tmp_path: Path) -> None:
+    """Its arguments may name files there."""
+    newcomer.folder = tmp_path / "downloads"
+    newcomer.folder.mkdir()
+    script = (newcomer.checkout / "install.sh").read_text()
+    (newcomer.checkout / "install.sh").write_text(script.replace('    set_up ""\n', "    :\n"))
+    commands = newcomer.checkout / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    for name in ("doorward", "doorward-export"):
+        (commands / name).write_text(f'#!{newcomer._bash()}\necho "$PWD $*"\n')
+        (commands / name).chmod(0o755)
+    assert newcomer.install("demo", "--source", "clip.mp4").stdout == f"{newcomer.folder} demo --source clip.mp4\n"
 
 
 @pytest.mark.parametrize("arguments", [("launch",), ("setup", "everything")])
