@@ -14,6 +14,7 @@ from rich.console import Console
 
 from device.camera.sources import classify_source, public_name
 from device.commands.invocation import invocation
+from device.commands.memory import keep_memory_private
 from device.commands.output import print_json
 from device.commands.wording import decision_json
 from device.config import Config
@@ -55,6 +56,7 @@ def run(
             hint=f"check --state; doorward-export convert --state {asked.state} makes one with the models",
         )
     set_up_logging(config.log.level)
+    keep_memory_private()
 
     def report(decision: Decision) -> None:
         if as_json:

@@ -73,6 +73,15 @@ def test_a_recording_is_played_to_its_end(state_with_pack: Path, doorward: Any, 
     assert "SIMULATED" in done.err
 
 
+def test_a_running_daemon_leaves_no_core_dump(state_with_pack: Path, clip: Path) -> None:
+    """It holds templates and a key; nobody who is not root can look into it either."""
+    with running(state_with_pack, "--source", str(clip), "--json") as process:
+        assert next_event(process)["event"] == "ready"
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (cores,) = (line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert cores.split()[4:6] == ["0", "0"]
+
+
 def test_decisions_are_events_without_a_name(state_with_pack: Path, doorward: Any, shared: Path) -> None:
     """Whoever stands before the door appears by handle only."""
     clip = shared / "clips" / "intel_asl_no.mkv"
