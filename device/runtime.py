@@ -25,7 +25,7 @@ from device.camera.capture import CameraHealth, CaptureLoop
 from device.camera.slot import FrameSlot
 from device.camera.watch import CameraState
 from device.door.controller import DoorController, DoorState
-from device.errors import CameraError, DoorwardError
+from device.errors import CameraError, DoorwardError, FullError
 from device.interfaces import Clock, Signals
 from device.types import Decision, Signal
 
@@ -120,7 +120,7 @@ class Daemon:
             threading.Thread(target=self._guarded(parts.capture.run), name="capture", daemon=True),
             threading.Thread(target=self._guarded(self._gate), name="gate", daemon=True),
         )
-        parts.ledger.record(Started(parts.about), urgent=True)
+        self._note_ordinary(Started(parts.about))
         try:
             parts.control.start()
             for thread in threads:
@@ -216,4 +216,15 @@ class Daemon:
 
     def _say_goodbye(self) -> None:
         self._parts.signals.show(Signal.IDLE)
-        self._parts.ledger.record(Stopped(self._cause if self._failure is None else "error"), urgent=True)
+        self._note_ordinary(Stopped(self._cause if self._failure is None else "error"))
+
+    def _note_ordinary(self, record: Started | Stopped) -> None:
+        """Write a start or stop, unless there is only the reserve left, which is the grants': restarts would eat it up.
+
+        Raises:
+            StateError: It could not be written for another reason than room.
+        """
+        try:
+            self._parts.ledger.record(record, urgent=False)
+        except FullError as exc:
+            _log.error("%s could not be audited: %s", record.kind, exc.message)

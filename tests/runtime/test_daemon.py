@@ -14,12 +14,13 @@ from device.app.control import ControlVerbs
 from device.app.control_socket import ControlSocket
 from device.app.mailbox import Mailbox
 from device.app.requests import PeopleListRequest, PeopleRemoveRequest, PeopleSetRequest, StatusRequest
+from device.audit.records import Stopped
 from device.camera.capture import CaptureLoop
 from device.camera.slot import FrameSlot
 from device.clock import SystemClock
 from device.commands.session import DaemonSession
 from device.config import CameraConfig
-from device.errors import CameraError, DoorwardError, FullError, ModelError
+from device.errors import CameraError, DoorwardError, FullError, ModelError, StateError
 from device.runtime import Daemon, Parts
 from device.types import Decision, Frame, Reason, Signal
 from tests.app.doorway import FRAME_S, STRANGER, Doorway, Someone, doorway
@@ -262,10 +263,36 @@ def test_a_part_that_cannot_be_let_go_keeps_no_other_from_it(rig: Rig) -> None:
 
 def test_a_daemon_that_cannot_write_its_start_does_not_start(rig: Rig) -> None:
     """No audit, no door: not a frame is looked at."""
-    rig.door.ledger.fails = FullError("full")
-    with pytest.raises(FullError):
+    rig.door.ledger.fails = StateError("the disk is broken")
+    with pytest.raises(StateError):
         _play_nothing(rig)
     assert rig.door.vision.embedded == []
+
+
+def test_starts_and_stops_leave_the_reserve_to_grants(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Ordinary room is used up: what is not written is logged, and whoever may come in comes in."""
+    for batch in (500, 20, 1):
+        while _fits(rig.door, Stopped("error"), count=batch):
+            pass
+    rig.play(lambda: _ada(30))
+    assert [decision.reason for decision in rig.decisions] == [Reason.GRANTED]
+    assert len(rig.door.relay.pulses) == 1
+    assert [entry["kind"] for entry in rig.door.entries("start", "decision", "door", "stop")[-2:]] == [
+        "decision",
+        "door",
+    ]
+    assert "start could not be audited" in caplog.text
+    assert "stop could not be audited" in caplog.text
+
+
+def _fits(door: Doorway, record: Stopped, *, count: int) -> bool:
+    try:
+        with door.database.unit():
+            for _ in range(count):
+                door.ledger.record(record, urgent=False)
+    except FullError:
+        return False
+    return True
 
 
 def test_a_recording_that_breaks_is_an_error_and_no_end(rig: Rig) -> None:
