@@ -80,6 +80,7 @@ class Signal(Word):
     LOOK_UP = "look_up"
     LOOK_DOWN = "look_down"
     LOOK_STRAIGHT = "look_straight"
+    WAIT = "wait"
     GRANTED = "granted"
     DENIED = "denied"
 

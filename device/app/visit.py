@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.access.decide import Circumstances, decide
+from device.access.lockout import Lockout
 from device.access.nearest import candidate, is_nearest
 from device.app.ledger import Ledger
 from device.app.roster import Roster
@@ -61,6 +62,7 @@ class Doorkeeper:
         self._visit: Visitor | None = None
         self._resting: dict[int, float] = {}
         self._let_in: dict[str, float] = {}
+        self._lockout = Lockout()
 
     def attend(self, frame: Frame) -> Decision | None:
         """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked."""
@@ -73,9 +75,12 @@ class Doorkeeper:
         if face is None or (self._visit is not None and face.track != self._visit.track):
             return None
         if self._visit is None:
+            if self._lockout.active(self._clock.monotonic()):
+                self._signals.show(Signal.WAIT)
+                return None
             if self._rests(face.track):
                 return None
-            self._visit = Visitor(face, self._prove(), self._rules)
+            self._visit = Visitor(face, self._prove, self._rules)
         decision = self._consider(self._visit, frame, face, scene)
         if decision is None:
             self._signals.show(self._visit.signal)
@@ -102,8 +107,9 @@ class Doorkeeper:
         try:
             if visit.due(face):
                 embedding = self._vision.embed(frame, face)
-                if not visit.compared(face, embedding, self._roster.search(embedding, k=2)):
-                    return self._decision(visit, Reason.FACE_CHANGED)
+                visit.compared(face, embedding, self._roster.search(embedding, k=2))
+            if visit.exchanged(face):
+                return self._decision(visit, Reason.FACE_CHANGED)
             if visit.first is None:
                 # Nothing is proven about a face that was never good enough to be compared.
                 waited_s = face.captured_s - visit.began_s
@@ -136,6 +142,10 @@ class Doorkeeper:
         """Audit, then door, then the door's answer, then the person."""
         self._visit = None
         self._resting[visit.track] = decision.decided_s
+        if visit.proven:
+            self._lockout = self._lockout.passed()
+        elif visit.asked:
+            self._lockout = self._lockout.failed(decision.decided_s, self._rules.lockout)
         decision = self._audited(decision)
         if decision.granted:
             decision = self._open(decision)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from device.access.decide import Rules
+from device.access.lockout import LockoutRules
 from device.access.votes import Vote, cast, tally
 from device.config import Config
 from device.types import (
@@ -20,6 +23,8 @@ from device.types import (
     Signal,
 )
 
+#: Failed proofs are forgotten when nothing failed for so long after the last pause.
+_FORGET_S = 600.0
 #: What the person can do about a face that is not good enough, most telling first.
 _ADVICE = (
     (QualityReason.TOO_SMALL, Signal.COME_CLOSER),
@@ -30,8 +35,8 @@ _ADVICE = (
 class ProofOfLife(Protocol):
     """What a visit asks of a liveness method: one frame of one track at a time."""
 
-    def observe(self, frame: Frame, face: Face) -> LivenessStatus:
-        """Take one sample."""
+    def observe(self, frame: Frame, face: Face, *, vouched_s: float) -> LivenessStatus:
+        """Take one sample; ``vouched_s`` is when the face was last compared and found to be the visit's first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +50,32 @@ class VisitRules:
     compare_every_s: float
     max_turn_deg: float
     max_gap_s: float
+    max_unvouched_s: float
+    lockout: LockoutRules
     cool_down_s: float
     patience_s: float
     left_after_s: float
     takeover_ratio: float
 
     @classmethod
-    def of(cls, config: Config, *, threshold: float) -> VisitRules:
-        """Collect them; ``threshold`` is the configured cosine or the pack's."""
+    def of(cls, config: Config, *, threshold: float, same_face: float) -> VisitRules:
+        """Collect them; ``threshold`` and ``same_face`` are the configured cosines or the pack's."""
         access = config.access
         return cls(
             decision=Rules(access.votes, access.vote_window, access.max_frame_age_s),
             threshold=threshold,
             margin=config.gallery.margin,
-            same_face=access.same_face,
+            same_face=same_face,
             compare_every_s=access.compare_every_s,
             max_turn_deg=access.max_turn_deg,
             max_gap_s=config.liveness.max_gap_s,
+            max_unvouched_s=access.max_unvouched_s,
+            lockout=LockoutRules(
+                after=access.lockout_after,
+                pause_s=access.lockout_s,
+                longest_s=access.lockout_longest_s,
+                forget_s=_FORGET_S,
+            ),
             cool_down_s=access.cool_down_s,
             patience_s=access.patience_s,
             left_after_s=access.left_after_s,
@@ -70,61 +84,92 @@ class VisitRules:
 
 
 class Visitor:
-    """What is known so far about one track."""
+    """What is known so far about one track.
 
-    def __init__(self, face: Face, proof: ProofOfLife, rules: VisitRules) -> None:
+    Args:
+        face: Its first frame.
+        prove: Makes a fresh proof of life.
+        rules: The numbers.
+    """
+
+    def __init__(self, face: Face, prove: Callable[[], ProofOfLife], rules: VisitRules) -> None:
         self.track = face.track
         self.face = face
         self.began_s = face.captured_s
-        self.first: Embedding | None = None
         self.first_usable_s: float | None = None
+        self._prove = prove
+        self._rules = rules
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Nothing seen so far counts: not the first embedding, not a vote, not a sample."""
+        self.first: Embedding | None = None
         self.claimed_s: float | None = None
         self.liveness: LivenessStatus | None = None
         self.votes: list[Vote] = []
         self._pending: list[Vote] = []
-        self._compared_s: float | None = None
         self._rest: Pose | None = None
+        self._compared_s = self._vouched_s = -math.inf
         self._proven_votes = 0
-        self._proof = proof
-        self._rules = rules
+        self._proof = self._prove()
 
     def due(self, face: Face) -> bool:
         """Whether this frame's face should be compared: good enough, not turned away, and not compared just now."""
         if not face.quality.usable:
             return False
-        if self._compared_s is None or self._rest is None:
+        if self.first is None or self._rest is None:
             return True
-        turned_deg = max(abs(face.pose.yaw_deg - self._rest.yaw_deg), abs(face.pose.pitch_deg - self._rest.pitch_deg))
-        return (
-            turned_deg <= self._rules.max_turn_deg and face.captured_s - self._compared_s >= self._rules.compare_every_s
+        if not self.asked and face.captured_s - self._vouched_s > self._rules.max_unvouched_s:
+            # It first was seen in a pose that it does not come back to; nothing was asked yet, so nothing is lost.
+            self._start_anew()
+            return True
+        limit = self._rules.max_turn_deg
+        # Each side by itself: max() would hide a NaN.
+        near = (
+            abs(face.pose.yaw_deg - self._rest.yaw_deg) <= limit
+            and abs(face.pose.pitch_deg - self._rest.pitch_deg) <= limit
+        )
+        return near and face.captured_s - self._compared_s >= self._rules.compare_every_s
+
+    def compared(self, face: Face, embedding: Embedding, candidates: tuple[Candidate, ...]) -> None:
+        """Take a comparison. A frame that does not agree with the first neither vouches for the face nor votes."""
+        self._compared_s = face.captured_s
+        if not self._agrees(embedding):
+            if self.asked:
+                return
+            # Before anything was asked (a first look from afar, say) the newest look is the better beginning.
+            self._start_anew()
+        if self.first is None:
+            self.first, self._rest = embedding, face.pose
+            self.first_usable_s = face.captured_s if self.first_usable_s is None else self.first_usable_s
+        self._vouched_s = face.captured_s
+        rules = self._rules
+        self._pending.append(
+            cast(
+                candidates,
+                threshold=rules.threshold,
+                margin=rules.margin,
+                captured_s=face.captured_s,
+                frame_number=face.frame_number,
+            )
         )
 
-    def compared(self, face: Face, embedding: Embedding, candidates: tuple[Candidate, ...]) -> bool:
-        """Take a comparison; False when the face is not the one that this visit began with."""
-        self._compared_s = face.captured_s
+    def exchanged(self, face: Face) -> bool:
+        """Whether the face that was asked has not been found again for too long."""
+        return self.asked and not (face.captured_s - self._vouched_s <= self._rules.max_unvouched_s)
+
+    def _agrees(self, embedding: Embedding) -> bool:
         if self.first is None:
-            self.first, self.first_usable_s, self._rest = embedding, face.captured_s, face.pose
+            return True
         # Written so that NaN or another model disagrees.
-        agrees = (
+        return (
             self.first.model == embedding.model and float(self.first.vector @ embedding.vector) >= self._rules.same_face
         )
-        if agrees:
-            rules = self._rules
-            self._pending.append(
-                cast(
-                    candidates,
-                    threshold=rules.threshold,
-                    margin=rules.margin,
-                    captured_s=face.captured_s,
-                    frame_number=face.frame_number,
-                )
-            )
-        return agrees
 
     def sample(self, frame: Frame, face: Face) -> None:
         """Take a liveness sample; votes older than it count from now on, if no gap lies between."""
         previous = self.liveness
-        self.liveness = status = self._proof.observe(frame, face)
+        self.liveness = status = self._proof.observe(frame, face, vouched_s=self._vouched_s)
         if previous is None or previous.sampled_s is None or status.sampled_s is None:
             return
         if status.state is LivenessState.FAILED:
@@ -148,6 +193,11 @@ class Visitor:
     def asked(self) -> bool:
         """Whether the person was asked to do something."""
         return self.liveness is not None and bool(self.liveness.evidence.steps)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the proof of life has passed."""
+        return self.liveness is not None and self.liveness.state is LivenessState.PROVEN
 
     @property
     def claim(self) -> str | None:

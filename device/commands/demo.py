@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from device.wiring.stage import Actor
 
 PERSON = "Barack Obama"
-ENROLLED = ("obama.jpg", "obama2.jpg")
-VISITOR = "obama3.jpg"
+ENROLLED = ("obama2.jpg", "obama3.jpg")
+VISITOR = "obama.jpg"
 STRANGER = "biden.jpg"
 
 
@@ -104,7 +104,8 @@ def demo(
         f"\naudit      {audit['entries']} entries, chain {'verified' if audit['sound'] else audit['fault']}",
         markup=False,
     )
-    console.print(f"           doorward --state {state} audit list", markup=False)
+    # One line, whatever the width: it is there to be copied.
+    console.print(f"           doorward --state {state} audit list", markup=False, soft_wrap=True)
     if not (scenes_good and audit["sound"]):
         raise DoorwardError("the door did not decide as it should have", hint="see the lines above; please report it")
 

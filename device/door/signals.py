@@ -18,6 +18,7 @@ _WORDS = {
     Signal.LOOK_UP: ("bold cyan", "look up"),
     Signal.LOOK_DOWN: ("bold cyan", "look down"),
     Signal.LOOK_STRAIGHT: ("bold cyan", "look straight at me"),
+    Signal.WAIT: ("yellow", "too many attempts, please wait"),
     Signal.GRANTED: ("bold green", "come in"),
     Signal.DENIED: ("bold red", "sorry, the door stays shut"),
 }

@@ -31,7 +31,7 @@ from device.types import Decision
 from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
 from device.vision.liveness.planarity import PlanarityGate
 from device.vision.pack import Pack
-from device.wiring.models import Vision, load_vision, match_threshold, open_pack
+from device.wiring.models import Vision, load_vision, match_threshold, open_pack, same_face_threshold
 from device.wiring.people import make_enroller, open_roster
 from device.wiring.stage import Stage
 from device.wiring.state import State, open_state
@@ -66,7 +66,9 @@ def make_doorkeeper(
         door=door,
         signals=signals,
         clock=state.clock,
-        rules=VisitRules.of(config, threshold=match_threshold(vision.pack, config)),
+        rules=VisitRules.of(
+            config, threshold=match_threshold(vision.pack, config), same_face=same_face_threshold(vision.pack, config)
+        ),
         pack=vision.pack.manifest.pack,
     )
 

@@ -72,6 +72,12 @@ def match_threshold(pack: Pack, config: Config) -> float:
     return configured if configured is not None else pack.thresholds.match_cosine
 
 
+def same_face_threshold(pack: Pack, config: Config) -> float:
+    """Cosine from which a face is still the one a visit began with: the configured one, else the pack's loosest."""
+    configured = config.access.same_face
+    return configured if configured is not None else pack.thresholds.match[0].cosine
+
+
 def make_index(pack: Pack, config: Config) -> GalleryIndex:
     """An empty gallery for this pack's embeddings. Raises ConfigError where the extra ``ann`` is missing."""
     entry = pack.manifest.models["embedder"]

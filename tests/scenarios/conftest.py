@@ -13,6 +13,7 @@ from device.app.frames import AttachedFile
 from device.app.requests import AuditListRequest, AuditVerifyRequest, EnrollRequest
 from device.config import Config, parse_config
 from device.types import Decision
+from device.vision.liveness.planarity import Planarity
 from device.wiring.daemon import open_daemon
 from device.wiring.models import adopt_pack
 from device.wiring.people import open_offline
@@ -63,6 +64,20 @@ class Appliance:
             return list(verbs.answer(AuditListRequest())["entries"])
 
 
+class EverythingIsSpatial:
+    """The control: a planarity gate that is switched off."""
+
+    def clear(self) -> None:
+        """Nothing to forget."""
+
+    def add(self, frame: object, face: object) -> None:
+        """Nothing to look at."""
+
+    def judge(self, *, vouched_s: float, until_s: float) -> Planarity:  # noqa: ARG002  # the gate's own signature
+        """Always a solid head."""
+        return Planarity(verdict="spatial", residual=None, corners=0)
+
+
 class Silence:
     """Signals that nobody sees."""
 
@@ -84,4 +99,4 @@ def appliance(tmp_path: Path, door_state: Path) -> Appliance:
 @pytest.fixture
 def obama(appliance: Appliance, demo_photos: dict[str, bytes]) -> str:
     """The handle of the one person enrolled in the rendered scenes."""
-    return appliance.enrol("Barack Obama", {name: demo_photos[name] for name in ("obama.jpg", "obama2.jpg")})
+    return appliance.enrol("Barack Obama", {name: demo_photos[name] for name in ("obama2.jpg", "obama3.jpg")})

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from device.types import Reason
-from device.vision.liveness.planarity import Planarity
 from device.wiring.stage import Actor
-from tests.scenarios.conftest import Appliance
-
-
-class EverythingIsSpatial:
-    """The control: a planarity gate that is switched off."""
-
-    def clear(self) -> None:
-        """Nothing to forget."""
-
-    def add(self, frame: object, face: object) -> None:
-        """Nothing to look at."""
-
-    def judge(self, *, until_s: float) -> Planarity:  # noqa: ARG002  # the gate's own signature
-        """Always a solid head."""
-        return Planarity(verdict="spatial", residual=None, corners=0)
+from tests.scenarios.conftest import Appliance, EverythingIsSpatial
 
 
 def test_an_enrolled_person_is_granted_from_a_photograph_that_was_not_enrolled(
     appliance: Appliance, obama: str, demo_photos: dict[str, bytes]
 ) -> None:
     """Three head turns, votes, an audited grant, one pulse."""
-    decisions = appliance.play([Actor(demo_photos["obama3.jpg"], name="obama3.jpg")])
+    decisions = appliance.play([Actor(demo_photos["obama.jpg"], name="obama.jpg")])
     assert [decision.reason for decision in decisions] == [Reason.GRANTED]
     assert decisions[0].person == obama
     kinds = [entry["kind"] for entry in appliance.audit()]
@@ -46,7 +31,7 @@ def test_a_print_of_the_enrolled_person_is_denied_not_live(
     appliance: Appliance, obama: str, demo_photos: dict[str, bytes]
 ) -> None:
     """Known is not enough."""
-    decisions = appliance.play([Actor(demo_photos["obama3.jpg"], name="obama3.jpg", printed=True)])
+    decisions = appliance.play([Actor(demo_photos["obama.jpg"], name="obama.jpg", printed=True)])
     assert decisions[0].reason is Reason.NOT_LIVE
     assert all(not decision.granted for decision in decisions)
 
@@ -56,7 +41,7 @@ def test_without_the_planarity_gate_the_same_print_is_granted(
 ) -> None:
     """The control: it is the planarity gate, and nothing else, that keeps this print outside."""
     decisions = appliance.play(
-        [Actor(demo_photos["obama3.jpg"], name="obama3.jpg", printed=True)], make_gate=EverythingIsSpatial
+        [Actor(demo_photos["obama.jpg"], name="obama.jpg", printed=True)], make_gate=EverythingIsSpatial
     )
     assert [decision.reason for decision in decisions][:1] == [Reason.GRANTED]
     assert decisions[0].person == obama

@@ -6,12 +6,14 @@ Rules, in the order in which they are applied to each frame of one track:
 2.  Another track, or a gap between samples: failed, ``face_changed``.
 3.  Time that does not advance, a frame that is not the face's, a pose that is no number: failed, ``liveness_error``.
 4.  Baseline: the head rests near-frontal for ``baseline_s``; its median is zero for all that follows.
-5.  A prompt is drawn, never the same twice in a row, and shown.
+5.  A prompt is drawn, never the same twice in a row, and shown; only on a frame that was itself compared and found to
+    be the face of this visit (*vouched*).
 6.  Any other direction held for ``hold_s``, or an answer sooner than ``answer_min_s``: failed, ``wrong_response``.
 7.  No answer begun until ``answer_max_s``: failed, ``no_response``.
-8.  The asked direction held for ``hold_s``: the planarity gate judges the turn; anything but spatial: ``not_live``.
+8.  The asked direction held for ``hold_s``: the planarity gate judges the turn, which must hang together corner by
+    corner with the last vouched frame (no other head may turn in its place); anything but spatial: ``not_live``.
 9.  Back at the baseline for ``hold_s``, within ``answer_max_s``, else ``no_response``; then the next prompt.
-10. All steps passed and back at the baseline: proven.
+10. All steps passed and back at the baseline, on a vouched frame: proven.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ class TurnGate(Protocol):
     def add(self, frame: Frame, face: Face) -> None:
         """Look at one frame of the turn."""
 
-    def judge(self, *, until_s: float) -> Planarity:
-        """The verdict on the turn that ends at ``until_s``. Raises ModelError."""
+    def judge(self, *, vouched_s: float, until_s: float) -> Planarity:
+        """The verdict on the turn that ends at ``until_s`` and left its rest after ``vouched_s``. Raises ModelError."""
 
 
 class HeadTurnChallenge:
@@ -70,15 +72,24 @@ class HeadTurnChallenge:
         self._signal = Signal.LOOK_STRAIGHT
         self._track: int | None = None
         self._sampled_s: float | None = None
+        self._vouched_s = -math.inf
         self._samples = 0
         self._steps: list[StepEvidence] = []
         self._baseline = Baseline(config)
         self._heading: Heading | None = None
         self._asked_s = 0.0
 
-    def observe(self, frame: Frame, face: Face) -> LivenessStatus:
-        """Take one frame of the track and say how the proof stands."""
+    def observe(self, frame: Frame, face: Face, *, vouched_s: float) -> LivenessStatus:
+        """Take one frame of the track and say how the proof stands.
+
+        Args:
+            frame: The frame.
+            face: The track's face in it.
+            vouched_s: Capture time of the last frame whose embedding agreed with the visit's first; this very frame's,
+                if it was compared.
+        """
         if self._state is not LivenessState.FAILED:
+            self._vouched_s = vouched_s
             broken = self._continuity(frame, face)
             if broken is not None:
                 self._fail(broken)
@@ -118,23 +129,27 @@ class HeadTurnChallenge:
         """Rules 4 to 10, with the part that is due."""
         if self._heading is None:
             baseline = self._baseline.add(face.captured_s, face.pose)
-            if baseline is not None:
+            if baseline is not None and self._vouched(face):
                 self._heading = Heading(self._config, baseline=baseline)
-                self._ask(face.captured_s)
+                self._ask(frame, face)
             return
         self._heading.add(face.captured_s, face.pose)
         if self._steps[-1].outcome == "passed":
-            self._await_return(self._heading, face.captured_s)
+            self._await_return(self._heading, frame, face)
         else:
             self._gate.add(frame, face)
             self._await_answer(self._heading, face.captured_s)
 
-    def _ask(self, now_s: float) -> None:
-        """Rule 5."""
+    def _vouched(self, face: Face) -> bool:
+        return self._vouched_s == face.captured_s
+
+    def _ask(self, frame: Frame, face: Face) -> None:
+        """Rule 5; the gate's memory of a turn begins with a vouched frame."""
         last = self._steps[-1].prompt if self._steps else None
         self._signal = self._rng.choice([prompt for prompt in ANSWERS if prompt is not last])
-        self._asked_s = now_s
+        self._asked_s = face.captured_s
         self._gate.clear()
+        self._gate.add(frame, face)
         self._steps.append(
             StepEvidence(prompt=self._signal, outcome="open", angle_deg=0.0, response_s=None, residual=None)
         )
@@ -158,7 +173,7 @@ class HeadTurnChallenge:
     def _judge(self, now_s: float) -> None:
         """Rule 8."""
         try:
-            found = self._gate.judge(until_s=now_s)
+            found = self._gate.judge(vouched_s=self._vouched_s, until_s=now_s)
         except ModelError:
             self._fail(Reason.LIVENESS_ERROR)
             return
@@ -171,15 +186,15 @@ class HeadTurnChallenge:
             self._note(outcome=TOO_FEW_CORNERS if found.verdict == TOO_FEW_CORNERS else PLANAR)
             self._fail(Reason.NOT_LIVE)
 
-    def _await_return(self, heading: Heading, now_s: float) -> None:
+    def _await_return(self, heading: Heading, frame: Frame, face: Face) -> None:
         """Rules 9 and 10."""
-        if heading.at_rest:
+        if heading.at_rest and self._vouched(face):
             if len(self._steps) < self._config.steps:
-                self._ask(now_s)
+                self._ask(frame, face)
             else:
                 self._state = LivenessState.PROVEN
                 self._signal = Signal.CHECKING
-        elif now_s - self._asked_s > self._config.answer_max_s:
+        elif face.captured_s - self._asked_s > self._config.answer_max_s:
             self._fail(Reason.NO_RESPONSE)
 
     def _note(self, **changes: object) -> None:

@@ -77,7 +77,7 @@ class _View:
     grey: Image
     origin: tuple[int, int]
     step: int
-    outline: Points
+    points: Points
     unit_px: float
 
 
@@ -105,29 +105,37 @@ class PlanarityGate:
         if view is not None:
             self._views.append(view)
 
-    def judge(self, *, until_s: float) -> Planarity:
-        """Judge the window that ends at ``until_s``.
+    def judge(self, *, vouched_s: float, until_s: float) -> Planarity:
+        """Judge the window that ends at ``until_s``, and follow it back to the last vouched frame.
+
+        The corners that were on the face when it was last compared must still be there, followed frame by frame, when
+        the turn is held: a sheet that is pulled away to let a head turn in its place takes its corners along.
 
         Raises:
             ModelError: OpenCV could not compute it.
         """
-        start_s = until_s - self._config.planarity_window_s
-        views = [view for view in self._views if start_s - _MIN_STEP_S <= view.captured_s <= until_s]
-        if len(views) < 2:
+        window_s = until_s - self._config.planarity_window_s - _MIN_STEP_S
+        views = [view for view in self._views if view.captured_s <= until_s]
+        linked = [view for view in views if view.captured_s <= vouched_s]
+        window = [view for view in views if view.captured_s >= window_s]
+        if not linked or len(window) < 2:
             return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=0)
         try:
-            first, last = _follow(views)
-            if len(first) < self._config.min_corners:
-                return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=len(first))
+            first, last = _follow(window)
+            corners = len(first)
+            if linked[-1].captured_s < window[0].captured_s:
+                corners = min(corners, len(_follow(views[len(linked) - 1 :])[0]))
+            if corners < self._config.min_corners:
+                return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=corners)
             # The larger of both distances: paper that is moved closer must not enlarge its own residual.
-            residual = homography_residual(first, last) / max(views[0].unit_px, views[-1].unit_px)
+            residual = homography_residual(first, last) / max(window[0].unit_px, window[-1].unit_px)
         except cv2.error as exc:
             raise ModelError("the planarity of the face cannot be computed") from exc
         spatial = math.isfinite(residual) and residual >= self._config.min_residual
         return Planarity(
             verdict=SPATIAL if spatial else PLANAR,
             residual=residual if math.isfinite(residual) else None,
-            corners=len(first),
+            corners=corners,
         )
 
 
@@ -159,27 +167,27 @@ def _crop(frame: Frame, face: Face, *, step: int | None) -> _View | None:
     Without a ``step`` the face's width decides it; all views of one turn share one.
     """
     points = face.landmarks[:, :2]
-    if not np.isfinite(points).all():
+    box = face.box
+    if not all(math.isfinite(value) for value in (box.x, box.y, box.width, box.height)):
         return None
-    low, high = points.min(axis=0), points.max(axis=0)
-    room = (high - low) * _ROOM
     height, width = frame.image.shape[:2]
-    x0, y0 = (int(max(0.0, value)) for value in low - room)
-    x1, y1 = (int(max(0.0, min(limit, value))) for limit, value in zip((width, height), high + room, strict=True))
-    unit = float(np.linalg.norm(points[_EYES[1]] - points[_EYES[0]]))
+    room_x, room_y = box.width * _ROOM, box.height * _ROOM
+    x0, y0 = int(max(0.0, box.x - room_x)), int(max(0.0, box.y - room_y))
+    x1 = int(max(0.0, min(width, box.x + box.width + room_x)))
+    y1 = int(max(0.0, min(height, box.y + box.height + room_y)))
+    unit = math.dist(points[_EYES[0]].tolist(), points[_EYES[1]].tolist())
     if x1 - x0 < 16 or y1 - y0 < 16 or not unit > 1.0:
         return None
-    step = step or max(1, math.ceil(float(high[0] - low[0]) / _MAX_FACE_PX))
+    step = step or max(1, math.ceil(box.width / _MAX_FACE_PX))
     grey = cv2.cvtColor(frame.image[y0:y1, x0:x1], cv2.COLOR_BGR2GRAY)
     if step > 1:
         grey = cv2.resize(grey, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
-    outline = cv2.convexHull(np.ascontiguousarray(points))[:, 0]
     return _View(
         captured_s=frame.captured_s,
         grey=np.asarray(grey, dtype=np.uint8),
         origin=(x0, y0),
         step=step,
-        outline=np.asarray(outline, dtype=np.float32),
+        points=points,
         unit_px=unit,
     )
 
@@ -190,8 +198,10 @@ def _follow(views: list[_View]) -> tuple[Points, Points]:
     views = [replace(view, grey=_padded(view.grey, width=width, height=height)) for view in views]
     here = views[0]
     mask = np.zeros(here.grey.shape, dtype=np.uint8)
-    outline = np.rint(_to_view(here.outline, here)).astype(np.int32)
-    cv2.fillConvexPoly(mask, outline, 255)
+    if not np.isfinite(here.points).all():
+        return np.zeros((0, 2), dtype=np.float32), np.zeros((0, 2), dtype=np.float32)
+    outline = cv2.convexHull(_to_view(here.points, here))
+    cv2.fillConvexPoly(mask, np.rint(outline).astype(np.int32), 255)
     distance = max(3.0, here.unit_px / here.step / 18.0)
     # The type says that there always are some; in a blank picture there are none.
     found: Points | None = cast(
