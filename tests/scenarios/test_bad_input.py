@@ -349,6 +349,15 @@ def shut(tmp_path: Path, door_state: Path, capsys: pytest.CaptureFixture[str]) -
     return door
 
 
+@pytest.fixture(scope="module")
+def one_for_all(tmp_path_factory: pytest.TempPathFactory, door_state: Path) -> Path:
+    """A state directory for tests that prove that they leave it alone."""
+    state = tmp_path_factory.mktemp("all") / "state"
+    adopt_pack(door_state, state, Config())
+    with open_state(state, Config(), clock=SystemClock(), create=True):
+        return state
+
+
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     """A moment of an empty hall."""
@@ -441,17 +450,24 @@ def test_a_pack_of_another_state_is_refused(shut: Door, recording: Path, door_st
     ids=["unknown keys", "out of range", "no steps", "contradiction", "twice", "list", "binary"],
 )
 def test_a_configuration_that_is_not_understood_starts_nothing(
-    shut: Door, recording: Path, tmp_path: Path, verb: tuple[str, ...], text: str, words: tuple[str, ...]
+    one_for_all: Path,
+    capsys: pytest.CaptureFixture[str],
+    recording: Path,
+    tmp_path: Path,
+    verb: tuple[str, ...],
+    text: str,
+    words: tuple[str, ...],
 ) -> None:
     """78, all problems at once, by key."""
+    door = Door(one_for_all, capsys)
     config = tmp_path / "config.yaml"
     config.write_text(text)
-    before = shut.files()
+    before = door.files()
     source = ("--source", str(recording)) if verb[0] == "run" else ()
     if verb[0] == "enroll":
         verb = ("enroll", "Ada", str(recording))
-    shut.call(*verb, *source, config=config).refused(78, *words)
-    assert shut.files() == before
+    door.call(*verb, *source, config=config).refused(78, *words)
+    assert door.files() == before
 
 
 # ---- Space
