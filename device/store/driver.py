@@ -55,7 +55,10 @@ def translate(error: Exception) -> StateError:
     if code in (_BUSY, _LOCKED):
         return BusyError("the database is in use by another process", hint="stop the other process")
     if code in (_IOERR, _READONLY, _CANTOPEN):
-        return StateError(f"the database cannot be read or written: {error}", hint="check disk and mount")
+        # A full disk shows so too, where it keeps the shared memory or the log from being made.
+        return StateError(
+            f"the database cannot be read or written: {error}", hint="check the disk: full, read-only or failing"
+        )
     return StateError(f"the database refused: {error}", hint="this is a mistake in the program: report it")
 
 
