@@ -6,6 +6,7 @@ refused, all problems are reported at once, and secrets are never values here.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,8 @@ from device.errors import ConfigError
 
 #: A configuration of this size is a mistake; the parser never sees it.
 MAX_CONFIG_BYTES = 256 * 1024
+#: Sources that see the world as it is now; anything else was recorded or is simulated.
+_CAMERA = re.compile(r"/dev/video[0-9]+\Z|[a-z]+://")
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -33,7 +36,7 @@ class CameraConfig(Section):
     """Where frames come from."""
 
     source: str = Field("/dev/video0", min_length=1)
-    """A V4L2 device, an rtsp:// address, a video file, a folder of pictures, or ``scene`` (simulated)."""
+    """A V4L2 device or an rtsp:// address; on platform sim also a video file, a folder of pictures, or ``scene``."""
     width: int = Field(640, ge=160, le=4096)
     """Requested width in pixels."""
     height: int = Field(480, ge=120, le=4096)
@@ -189,7 +192,7 @@ class DoorConfig(Section):
     """The relay."""
 
     relay: Literal["simulated", "gpiozero"] = "simulated"
-    """What drives the lock."""
+    """What drives the lock: on platform sim a simulated one, elsewhere a real one."""
     pin: int = Field(17, ge=0, le=63)
     """BCM number of the output line."""
     active_high: bool = True
@@ -309,8 +312,10 @@ def _contradictions(config: Config) -> tuple[str, ...]:
         found.append("access.lockout_s: at most access.lockout_longest_s")
     if config.liveness.answer_min_s >= config.liveness.answer_max_s:
         found.append("liveness.answer_min_s: below liveness.answer_max_s")
-    if config.platform != "sim" and config.camera.source == "scene":
-        found.append("camera.source: a simulated scene only on platform sim")
+    if config.platform != "sim" and not _CAMERA.match(config.camera.source):
+        found.append("camera.source: a recording or a simulated scene only on platform sim")
     if config.platform != "sim" and config.door.relay == "simulated":
         found.append("door.relay: a simulated relay only on platform sim")
+    if config.platform == "sim" and config.door.relay != "simulated":
+        found.append("door.relay: a real relay only on platform pi or jetson")
     return tuple(found)

@@ -22,6 +22,8 @@ def open_source(config: Config, clock: Clock, *, wait: Callable[[float], object]
     kind = classify_source(config.camera.source)
     if kind is SourceKind.SCENE:
         raise ConfigError("a simulated scene is played by `doorward demo` only", hint="set camera.source")
+    if config.platform != "sim" and not kind.camera:
+        raise ConfigError("recordings are played on platform sim only", hint="set camera.source to a camera")
     if kind.camera:
         return OpenCvCamera(config.camera, clock)
     path = Path(config.camera.source)
@@ -73,6 +75,8 @@ def open_relay(config: Config, clock: Clock, *, pack: Pack) -> Relay:
         from device.sim.relay import SimulatedRelay  # noqa: PLC0415  # nothing of sim on a real platform
 
         return SimulatedRelay(clock, max_pulse_s=door.max_pulse_s)
+    if config.platform == "sim":
+        raise ConfigError("platform sim drives no real relay", hint="set platform: pi, or door.relay: simulated")
     if config.platform == "jetson":
         raise ConfigError(
             "there is no relay driver for a Jetson yet (gpiozero drives Raspberry Pi boards only)",

@@ -237,10 +237,19 @@ def test_a_recording_played_fast_moves_its_own_clock() -> None:
     assert isinstance(choose_clock(config(f"camera: {{source: {here}, pace: fast}}")), ManualClock)
     assert isinstance(choose_clock(config(f"camera: {{source: {here}}}")), SystemClock)
     assert isinstance(choose_clock(config("camera: {source: /dev/video7, pace: fast}")), SystemClock)
-    real = config(f"platform: pi\ndoor: {{relay: gpiozero}}\ncamera: {{source: {here}, pace: fast}}")
+
+
+@pytest.mark.parametrize("pace", ["native", "fast"])
+def test_a_recording_is_no_camera_of_a_real_door(door_state: Path, pace: str) -> None:
+    """Refused where the parts are put together as well, however the configuration came to say it."""
+    played = config(f"camera: {{source: {Path(__file__).parent}, pace: {pace}}}").camera
+    real = config("platform: pi\ndoor: {relay: gpiozero}").model_copy(update={"camera": played})
     assert isinstance(choose_clock(real), SystemClock)
     with pytest.raises(ConfigError):
         open_source(real, choose_clock(real), wait=lambda _: None)
+    simulated = real.model_copy(update={"platform": "sim"})
+    with pytest.raises(ConfigError, match="no real relay"):
+        make_door(simulated, SystemClock(), pack=open_pack(door_state, CONFIG, state_keys(door_state)))
 
 
 def test_a_scene_is_no_source_of_a_daemon() -> None:
