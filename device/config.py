@@ -128,8 +128,9 @@ class LivenessConfig(Section):
     """No answer until then: the step has failed."""
     baseline_s: Seconds = 0.5
     """The head's rest position is the median over so long."""
-    max_gap_s: Seconds = Field(0.33, le=0.5)
-    """Samples further apart do not belong to one proof: it starts from nothing."""
+    max_gap_s: Seconds = Field(0.33, le=0.33)
+    """Samples further apart do not belong to one proof: it starts from nothing. May be less, never more: in a longer
+    gap one face could make room for another."""
     planarity_window_s: Seconds = 0.5
     """Corners are followed over so long (with 1.0 s bent paper passed 5 of 9)."""
     min_residual: Positive = 0.024

@@ -43,3 +43,10 @@ def test_a_real_platform_has_a_real_relay(platform: str) -> None:
     """A door that only seems to open is none."""
     with pytest.raises(ConfigError):
         _config(f"platform: {platform}\ncamera: {{source: /dev/video0}}")
+
+
+def test_the_gap_within_a_proof_of_life_cannot_be_widened() -> None:
+    """Nobody trades places with somebody else between two samples, whatever the owner writes."""
+    assert _config("liveness: {max_gap_s: 0.2}").liveness.max_gap_s == 0.2
+    with pytest.raises(ConfigError):
+        _config("liveness: {max_gap_s: 0.34}")
