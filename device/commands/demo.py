@@ -19,6 +19,7 @@ from rich.text import Text
 
 from device.app.frames import AttachedFile
 from device.app.requests import AuditVerifyRequest, EnrollRequest
+from device.camera.sources import public_name
 from device.commands.invocation import JsonOption, invocation
 from device.commands.output import print_json
 from device.commands.run import stopping, with_source
@@ -174,7 +175,8 @@ def _play(state: Path, config: Config, folder: Path, *, console: Console, names:
 def _watch(state: Path, config: Config, console: Console, *, names: dict[str, str]) -> Scene:
     from device.wiring.daemon import open_daemon  # noqa: PLC0415
 
-    scene = Scene(f"whoever is seen by {config.camera.source}", Reason.GRANTED)
+    shown = public_name(config.camera.source)
+    scene = Scene(f"whoever is seen by {shown}", Reason.GRANTED)
     signals = ConsoleSignals(console)
     threshold = [1.0]
 
@@ -182,7 +184,7 @@ def _watch(state: Path, config: Config, console: Console, *, names: dict[str, st
         scene.decisions.append(decision)
         _print_decision(console, decision, names=names, threshold=threshold[0])
 
-    console.print(f"\nwatching   {config.camera.source}; Ctrl-C ends", markup=False)
+    console.print(f"\nwatching   {shown}; Ctrl-C ends", markup=False)
     with open_daemon(state, config, signals=signals, on_decision=decided) as daemon, stopping(daemon):
         threshold[0] = daemon.threshold
         daemon.run()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from device.commands.demo import Scene, default_photos
+from device.errors import CameraError
 from device.types import Reason
 from tests.commands.test_wording import decision
 
@@ -40,6 +41,21 @@ def test_the_demo_runs_on_real_video(state_with_pack: Path, doorward: Any, photo
     again = doorward("demo", "--photos", photos, "--source", clip, "--json")
     assert again.code == 0, again.err
     assert again.json["audit"]["entries"] == told["audit"]["entries"]
+
+
+def test_a_cameras_password_is_not_shown(
+    state_with_pack: Path, doorward: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terminals are recorded and shown to others; the host tells which camera it is."""
+
+    def unplugged(*_: object, **__: object) -> None:
+        raise CameraError("no such camera", hint="plug it in")
+
+    monkeypatch.setattr("device.wiring.daemon.open_daemon", unplugged)
+    done = doorward("demo", "--photos", photos, "--source", "rtsp://user:S3cret@door/1?key=S3cret")
+    assert done.code == CameraError.exit_code
+    assert "watching   rtsp://door/..." in done.out
+    assert "S3cret" not in done.out + done.err
 
 
 @pytest.mark.slow
