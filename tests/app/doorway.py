@@ -44,7 +44,7 @@ from device.types import (
 from tests.app.conftest import DIMENSION, MODEL, near, unit
 
 #: Of the pack ``door``.
-THRESHOLD = 0.9547
+THRESHOLD, SAME_FACE = 0.9547, 0.9312
 #: Seconds between two frames.
 FRAME_S = 0.05
 KEYS = StateKeys.derive(bytes(range(32)))
@@ -132,10 +132,12 @@ class ScriptedProof:
         self._plan = plan
         self._script = script or {}
         self.samples = 0
+        self.vouched_s: list[float] = []
         self.last: LivenessStatus | None = None
 
-    def observe(self, frame: Frame, face: Face) -> LivenessStatus:  # noqa: ARG002  # the proof's own signature
+    def observe(self, frame: Frame, face: Face, *, vouched_s: float) -> LivenessStatus:  # noqa: ARG002  # the proof's own signature
         """One sample."""
+        self.vouched_s.append(vouched_s)
         number, plan = self.samples, self._plan
         self.samples += 1
         asked, over = number >= plan.asks, number >= plan.ends
@@ -288,7 +290,7 @@ def doorway(directory: Path, *, plans: Iterable[ScriptedProof] = (), **rules: An
             door=DoorController(relay, clock, config.door, max_frame_age_s=config.access.max_frame_age_s),
             signals=board,
             clock=clock,
-            rules=replace(VisitRules.of(config, threshold=THRESHOLD), **rules),
+            rules=replace(VisitRules.of(config, threshold=THRESHOLD, same_face=SAME_FACE), **rules),
             pack="test",
         )
         yield Doorway(
