@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,10 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def doorward(state: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """Run `doorward --state ... ARGUMENTS`."""
+def doorward(state: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+    """Run `doorward --state ... ARGUMENTS`; what a command does to logging ends with the test, like its streams."""
+    root, ours = logging.getLogger(), logging.getLogger("device")
+    before = root.handlers[:], root.level, ours.level
 
     def call(*arguments: str | Path, before: tuple[str, ...] = ()) -> Done:
         capsys.readouterr()
@@ -46,7 +49,10 @@ def doorward(state: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., D
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
-    return call
+    yield call
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
 
 
 @pytest.fixture
