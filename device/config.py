@@ -137,6 +137,9 @@ class LivenessConfig(Section):
     """KLT homography residual over inter-ocular distance below which the face is flat."""
     min_corners: int = Field(15, ge=8, le=500)
     """With fewer corners the residual says nothing, and the step fails."""
+    min_linked: Share = 0.4
+    """Share of the corners on the last compared face that must be followed into the turn: another head in its place
+    keeps 0 to 15 % by chance, heads that turned kept 62 % and more (rendered)."""
     accept_replay_risk: bool = False
     """Let a pack without passive liveness drive a real relay (four prerecorded turns can answer any prompt)."""
 

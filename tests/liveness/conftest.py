@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class StubGate:
         """Count."""
         self.added += 1
 
-    def judge(self, *, until_s: float) -> Planarity:  # noqa: ARG002  # the gate's own signature
+    def judge(self, *, vouched_s: float, until_s: float) -> Planarity:  # noqa: ARG002  # the gate's own signature
         """Answer, or break when the verdict is ``broken``."""
         self.judged += 1
         if self.verdict == "broken":
@@ -95,6 +96,7 @@ class Person:
     track: int = 1
     signal: Signal = Signal.IDLE
     since_s: float = 10.0
+    vouched_s: float = -math.inf
     shown: list[Signal] = field(default_factory=list)
 
     def step(self, *, dt_s: float = 1 / 30, pose: tuple[float, float] | None = None) -> LivenessStatus:
@@ -102,7 +104,10 @@ class Person:
         self.now_s += dt_s
         self.frame += 1
         yaw, pitch = pose if pose is not None else self.behave(self.now_s, self.signal, self.since_s)
-        status = self.challenge.observe(*sample(self.now_s, yaw, pitch, frame=self.frame, track=self.track))
+        if max(abs(yaw), abs(pitch)) <= 15.0:  # as at the door: turned away, a face is not compared
+            self.vouched_s = self.now_s
+        frame, face = sample(self.now_s, yaw, pitch, frame=self.frame, track=self.track)
+        status = self.challenge.observe(frame, face, vouched_s=self.vouched_s)
         if status.signal is not self.signal:
             self.signal, self.since_s = status.signal, self.now_s
             self.shown.append(status.signal)
@@ -165,9 +170,9 @@ class SwitchedOff:
         """As the gate."""
         self._gate.add(frame, face)
 
-    def judge(self, *, until_s: float) -> Planarity:
+    def judge(self, *, vouched_s: float, until_s: float) -> Planarity:
         """The gate's measurement with another verdict."""
-        found = self._gate.judge(until_s=until_s)
+        found = self._gate.judge(vouched_s=vouched_s, until_s=until_s)
         assert found.verdict == PLANAR
         return Planarity(verdict=SPATIAL, residual=found.residual, corners=found.corners)
 
@@ -234,7 +239,7 @@ class Stage:
             faces = vision.observe(frame).faces
             if not faces or (status is None and not faces[0].quality.usable):
                 continue
-            status = challenge.observe(frame, faces[0])
+            status = challenge.observe(frame, faces[0], vouched_s=frame.captured_s)
             board.show(status.signal)
             pose = faces[0].pose
             frontal = max(abs(pose.yaw_deg), abs(pose.pitch_deg)) < 20 and faces[0].box.width >= 60

@@ -174,11 +174,11 @@ def test_a_gate_that_breaks_denies() -> None:
 
 
 def test_the_gate_sees_only_turns_that_are_being_judged() -> None:
-    """Nothing before the first prompt, nothing between two."""
+    """From the vouched frame on which it is asked to the held turn; nothing before, nothing on the way back."""
     gate = StubGate()
     visitor = person(obey(), gate=gate)
     visitor.run_until_prompt()
-    assert gate.added == 0
+    assert gate.added == 1
     while visitor.step().signal is not Signal.LOOK_STRAIGHT:
         pass
     seen = gate.added
@@ -211,7 +211,7 @@ def test_a_face_of_another_frame_fails() -> None:
     visitor = person(obey())
     frame, _ = sample(1.0, 0, 0, frame=1)
     _, face = sample(1.0, 0, 0, frame=2)
-    assert failed(visitor.challenge.observe(frame, face), Reason.LIVENESS_ERROR)
+    assert failed(visitor.challenge.observe(frame, face, vouched_s=face.captured_s), Reason.LIVENESS_ERROR)
 
 
 def test_a_gap_or_another_track_is_another_face() -> None:
@@ -284,3 +284,27 @@ def test_an_obedient_head_is_proven_exactly_within_the_limits(after_s: float, de
         assert status.state is LivenessState.PROVEN
     elif degrees < CONFIG.turn_deg - 0.01 or after_s < CONFIG.answer_min_s - 0.1 or after_s > CONFIG.answer_max_s:
         assert status.state is LivenessState.FAILED
+
+
+def test_nothing_is_asked_of_a_face_that_was_not_compared() -> None:
+    """However long it rests: the first prompt waits for a frame that vouches for the face."""
+    visitor = person(obey())
+    for number in range(90):
+        frame, face = sample(1.0 + number / 30, 0, 0, frame=number)
+        status = visitor.challenge.observe(frame, face, vouched_s=-math.inf)
+    assert status.evidence.steps == ()
+    frame, face = sample(4.1, 0, 0, frame=90)
+    assert visitor.challenge.observe(frame, face, vouched_s=4.1).signal in OBEDIENT
+
+
+def test_a_turn_that_comes_back_as_somebody_else_is_not_followed_by_a_prompt() -> None:
+    """Back at rest, but not vouched for any more: no next step, and the time runs out."""
+    visitor = person(obey())
+    while visitor.step().signal is not Signal.LOOK_STRAIGHT or not visitor.challenge.status.evidence.steps:
+        assert visitor.now_s < 20.0
+    vouched_s, number = visitor.vouched_s, visitor.frame
+    for count in range(1, 120):
+        frame, face = sample(visitor.now_s + count / 30, 0, 0, frame=number + count)
+        status = visitor.challenge.observe(frame, face, vouched_s=vouched_s)
+    assert len(status.evidence.steps) == 1
+    assert failed(status, Reason.NO_RESPONSE)

@@ -63,7 +63,7 @@ def test_nobody_who_was_not_asked_is_proven(shared: Path, models: Models, name: 
         for seed in range(10):
             challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), rng=random.Random(seed))  # noqa: S311
             for frame, face in seen:
-                assert challenge.observe(frame, face).state is not LivenessState.PROVEN
+                assert challenge.observe(frame, face, vouched_s=face.captured_s).state is not LivenessState.PROVEN
 
 
 @pytest.mark.parametrize("name", ["again", "book", "thanks"])
@@ -79,7 +79,7 @@ def test_a_clip_that_is_long_enough_ends_with_no_response(shared: Path, models: 
             "frame_number": number,
             "captured_s": now_s,
         }
-        status = challenge.observe(again, Face(**moved))
+        status = challenge.observe(again, Face(**moved), vouched_s=now_s)
         if status.state is not LivenessState.PENDING:
             break
     assert status is not None
@@ -98,7 +98,7 @@ def test_real_head_turns_are_never_planar(shared: Path, models: Models) -> None:
         gate = PlanarityGate(CONFIG)
         for frame, face in window:
             gate.add(frame, face)
-        found = gate.judge(until_s=until_s)
+        found = gate.judge(vouched_s=until_s, until_s=until_s)
         assert found.verdict != PLANAR, found
         turns += found.verdict == SPATIAL
     assert turns >= 1

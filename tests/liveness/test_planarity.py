@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from device.config import LivenessConfig
 from device.errors import ModelError
 from device.types import Face, Frame, Image, Points
+from device.vision.landmarks import box_of
 from device.vision.liveness.planarity import (
     PLANAR,
     SPATIAL,
@@ -86,7 +88,12 @@ def look(surface: Surface, degrees: float, now_s: float, *, picture: Image, shif
     mesh[33, :2], mesh[263, :2] = there[60, 40], there[60, 120]
     picture_bgr = cv2.cvtColor(soft, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
     whole = Frame(image=picture_bgr, captured_s=frame.captured_s, number=frame.number)
-    return whole, Face(**{name: getattr(face, name) for name in face.__slots__ if name != "landmarks"}, landmarks=mesh)
+    return whole, with_landmarks(face, mesh)
+
+
+def with_landmarks(face: Face, landmarks: Points) -> Face:
+    """The face with other landmarks, and the box that belongs to them."""
+    return replace(face, landmarks=landmarks, box=box_of(landmarks))
 
 
 def turn(surface: Surface, *, degrees: float = 25.0, blank: bool = False, shift: float = 0.0) -> Planarity:
@@ -96,7 +103,7 @@ def turn(surface: Surface, *, degrees: float = 25.0, blank: bool = False, shift:
     for number in range(13):
         share = min(1.0, number / 10)
         gate.add(*look(surface, degrees * share, 1 + number * 0.04, picture=picture, shift=shift * share))
-    return gate.judge(until_s=1.48)
+    return gate.judge(vouched_s=1.48, until_s=1.48)
 
 
 def test_a_head_that_turns_is_spatial() -> None:
@@ -133,15 +140,15 @@ def test_a_blank_face_has_too_few_corners() -> None:
 def test_without_pictures_there_is_nothing_to_judge() -> None:
     """None, one, or only old ones."""
     gate = PlanarityGate(CONFIG)
-    assert gate.judge(until_s=1.0).verdict == TOO_FEW_CORNERS
+    assert gate.judge(vouched_s=1.0, until_s=1.0).verdict == TOO_FEW_CORNERS
     picture = texture()
     gate.add(*look(head, 0, 1.0, picture=picture))
-    assert gate.judge(until_s=1.0).verdict == TOO_FEW_CORNERS
+    assert gate.judge(vouched_s=1.0, until_s=1.0).verdict == TOO_FEW_CORNERS
     gate.add(*look(head, 20, 1.2, picture=picture))
-    assert gate.judge(until_s=1.2).corners > 0
-    assert gate.judge(until_s=3.0).verdict == TOO_FEW_CORNERS
+    assert gate.judge(vouched_s=1.2, until_s=1.2).corners > 0
+    assert gate.judge(vouched_s=3.0, until_s=3.0).verdict == TOO_FEW_CORNERS
     gate.clear()
-    assert gate.judge(until_s=1.2).corners == 0
+    assert gate.judge(vouched_s=1.2, until_s=1.2).corners == 0
 
 
 def test_a_face_outside_the_picture_is_not_looked_at() -> None:
@@ -149,12 +156,9 @@ def test_a_face_outside_the_picture_is_not_looked_at() -> None:
     gate = PlanarityGate(CONFIG)
     frame, face = look(head, 0, 1.0, picture=texture())
     for number, place in enumerate((np.float32(900), np.float32(-900), np.float32(math.nan))):
-        moved = Face(
-            **{name: getattr(face, name) for name in face.__slots__ if name != "landmarks"},
-            landmarks=(face.landmarks + place).astype(np.float32),
-        )
+        moved = with_landmarks(face, (face.landmarks + place).astype(np.float32))
         gate.add(Frame(image=frame.image, captured_s=1.0 + number, number=number), moved)
-    assert gate.judge(until_s=3.0) == Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=0)
+    assert gate.judge(vouched_s=3.0, until_s=3.0) == Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=0)
 
 
 def test_what_opencv_cannot_compute_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +210,17 @@ def test_paper_that_comes_closer_does_not_enlarge_its_residual() -> None:
         mesh = face.landmarks.copy()
         mesh[:, :2] = mesh[:, :2] * np.float32(zoom) + matrix[:, 2].astype(np.float32)
         whole = Frame(image=image, captured_s=frame.captured_s, number=frame.number)
-        gate.add(
-            whole, Face(**{name: getattr(face, name) for name in face.__slots__ if name != "landmarks"}, landmarks=mesh)
-        )
-    assert gate.judge(until_s=1.48).verdict == PLANAR
+        gate.add(whole, with_landmarks(face, mesh))
+    assert gate.judge(vouched_s=1.48, until_s=1.48).verdict == PLANAR
+
+
+def test_a_turn_that_does_not_hang_together_with_the_vouched_frame_is_not_spatial() -> None:
+    """Another picture at rest, a head in the turn: the corners of the compared face are gone."""
+    gate = PlanarityGate(CONFIG)
+    pictures = texture(), np.ascontiguousarray(texture()[::-1, ::-1])
+    for number in range(25):
+        turning = number >= 10
+        degrees = 25.0 * min(1.0, max(0, number - 10) / 10)
+        gate.add(*look(head, degrees, 1 + number * 0.04, picture=pictures[turning]))
+    assert gate.judge(vouched_s=1.9, until_s=1.96).verdict == SPATIAL
+    assert gate.judge(vouched_s=1.2, until_s=1.96).verdict == TOO_FEW_CORNERS

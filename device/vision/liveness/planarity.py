@@ -121,12 +121,12 @@ class PlanarityGate:
         if not linked or len(window) < 2:
             return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=0)
         try:
-            first, last = _follow(window)
+            first, last, _ = _follow(window)
             corners = len(first)
-            if linked[-1].captured_s < window[0].captured_s:
-                corners = min(corners, len(_follow(views[len(linked) - 1 :])[0]))
-            if corners < self._config.min_corners:
-                return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=corners)
+            kept, _, found = _follow(views[len(linked) - 1 :])
+            hangs_together = len(kept) >= max(self._config.min_corners, self._config.min_linked * found)
+            if corners < self._config.min_corners or not hangs_together:
+                return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=min(corners, len(kept)))
             # The larger of both distances: paper that is moved closer must not enlarge its own residual.
             residual = homography_residual(first, last) / max(window[0].unit_px, window[-1].unit_px)
         except cv2.error as exc:
@@ -192,14 +192,19 @@ def _crop(frame: Frame, face: Face, *, step: int | None) -> _View | None:
     )
 
 
-def _follow(views: list[_View]) -> tuple[Points, Points]:
-    """Find corners in the first view and follow them to the last; (n, 2) float32 frame pixels in both."""
+def _follow(views: list[_View]) -> tuple[Points, Points, int]:
+    """Find corners in the first view and follow them to the last.
+
+    Returns:
+        Those that arrived, (n, 2) float32 frame pixels in the first and in the last view, and how many were found.
+    """
     height, width = (max(view.grey.shape[axis] for view in views) for axis in (0, 1))
     views = [replace(view, grey=_padded(view.grey, width=width, height=height)) for view in views]
     here = views[0]
+    empty = np.zeros((0, 2), dtype=np.float32)
     mask = np.zeros(here.grey.shape, dtype=np.uint8)
     if not np.isfinite(here.points).all():
-        return np.zeros((0, 2), dtype=np.float32), np.zeros((0, 2), dtype=np.float32)
+        return empty, empty, 0
     outline = cv2.convexHull(_to_view(here.points, here))
     cv2.fillConvexPoly(mask, np.rint(outline).astype(np.int32), 255)
     distance = max(3.0, here.unit_px / here.step / 18.0)
@@ -208,8 +213,7 @@ def _follow(views: list[_View]) -> tuple[Points, Points]:
         "Any", cv2.goodFeaturesToTrack(here.grey, _MAX_CORNERS, _CORNER_QUALITY, distance, mask=mask, blockSize=5)
     )
     if found is None:
-        empty = np.zeros((0, 2), dtype=np.float32)
-        return empty, empty
+        return empty, empty, 0
     first = current = _to_frame(found[:, 0], here)
     for there in views[1:]:
         start = _to_view(current, here)
@@ -226,7 +230,7 @@ def _follow(views: list[_View]) -> tuple[Points, Points]:
         here = there
         if len(first) < 4:
             break
-    return first, current
+    return first, current, len(found)
 
 
 def _padded(grey: Image, *, width: int, height: int) -> Image:
