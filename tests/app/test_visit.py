@@ -708,12 +708,15 @@ def test_whoever_is_shut_out_during_the_visit_stays_outside(door: Doorway, chang
 
 def test_whoever_was_erased_during_the_visit_is_not_written_into_the_log_again(door: Doorway) -> None:
     """The handle was erased from every entry; the entry of the visit that was going on must not bring it back."""
-    door.plans.append(ScriptedProof(Plan(asks=0, ends=12)))
+    door.plans.append(ScriptedProof(Plan(asks=0, ends=12, state=FAILED, reason=Reason.NOT_LIVE)))
     for _ in range(12):
         assert door.frame(Someone()) is None
     door.roster.remove(door.ada)
-    assert door.watch(Someone()) is not None
-    assert all(door.ada not in str(entry["personal"]) for entry in door.entries())
+    decision = door.watch(Someone())
+    assert decision is not None
+    assert decision.claimed == door.ada
+    assert door.entries("decision")[0]["data"]["reason"] == "not_live"
+    assert all(door.ada not in str(entry) for entry in door.entries())
 
 
 # ---- Alive before known
