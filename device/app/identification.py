@@ -156,8 +156,11 @@ class _Track:
 
     def agreed(self, criteria: Criteria) -> bool:
         """Whether any window of the votes agreed on somebody."""
-        ends = range(1, len(self.votes) + 1)
-        return any(tally(self.votes[:end], k=criteria.votes, n=criteria.vote_window) is not None for end in ends)
+        window = criteria.vote_window
+        return any(
+            tally(self.votes[max(0, end - window) : end], k=criteria.votes, n=window) is not None
+            for end in range(1, len(self.votes) + 1)
+        )
 
 
 def _cast(candidates: tuple[Candidate, ...], face: Face, criteria: Criteria) -> Vote:
