@@ -88,10 +88,10 @@ def demo(
     console = Console(stderr=as_json, highlight=False)
     prepare(asked.state, state, config)
     handle = _enrol(state, config, folder)
-    console.print(
-        Text("SIMULATED door: camera scene, clock and relay; the rest is the appliance itself.", style="bold")
-    )
-    console.print(f"enrolled   {PERSON}, from {' and '.join(ENROLLED)} (public figures; {folder})", markup=False)
+    rendered = "SIMULATED: visitors are rendered from photographs; camera, clock and relay are stand-ins."
+    console.print(Text(rendered if source is None else "SIMULATED: the relay is a stand-in.", style="bold"))
+    _line(console, f"photographs  {folder} (public figures)")
+    _line(console, f"enrolled     {PERSON}, from {' and '.join(ENROLLED)}")
     if source is None:
         scenes = _play(state, config, folder, console=console, names={handle: PERSON})
         scenes_good = all(scene.as_expected for scene in scenes)
@@ -101,14 +101,16 @@ def demo(
     audit = _verify(state, config)
     if as_json:
         print_json(_report(scenes, audit, state=state, rendered=source is None, good=scenes_good))
-    console.print(
-        f"\naudit      {audit['entries']} entries, chain {'verified' if audit['sound'] else audit['fault']}",
-        markup=False,
-    )
-    # One line, whatever the width: it is there to be copied.
-    console.print(f"           doorward --state {state} audit list", markup=False, soft_wrap=True)
+    verdict = "verified" if audit["sound"] else f"NOT SOUND: {audit['fault']}"
+    _line(console, f"\naudit log    {state / 'doorward.db'} (encrypted): {audit['entries']} entries, chain {verdict}")
+    _line(console, f"             doorward --state {state} audit list")
     if not (scenes_good and audit["sound"]):
         raise DoorwardError("the door did not decide as it should have", hint="see the lines above; please report it")
+
+
+def _line(console: Console, words: str) -> None:
+    """One line, whatever the width: what it names is there to be copied."""
+    console.print(words, markup=False, soft_wrap=True)
 
 
 def prepare(main: Path, state: Path, config: Config) -> None:
@@ -149,7 +151,7 @@ def _play(state: Path, config: Config, folder: Path, *, console: Console, names:
     def enter(scene: Scene) -> Callable[[], None]:
         def arrived() -> None:
             scenes.append(scene)
-            console.print(Text(f"\nvisitor {len(scenes)}  {scene.who}", style="bold"))
+            console.print(Text(f"\nvisitor {len(scenes)}: {scene.who}", style="bold"), soft_wrap=True)
 
         return arrived
 
@@ -161,9 +163,9 @@ def _play(state: Path, config: Config, folder: Path, *, console: Console, names:
         _print_decision(console, decision, names=names, threshold=threshold[0])
 
     cast = (
-        actor(VISITOR, Scene(f"{PERSON}, rendered from {VISITOR}, a photograph that is not enrolled", Reason.GRANTED)),
-        actor(STRANGER, Scene(f"a stranger, rendered from {STRANGER}", Reason.NO_MATCH)),
-        actor(VISITOR, Scene(f"the photograph {VISITOR} as a print in somebody's hand", Reason.NOT_LIVE), printed=True),
+        actor(VISITOR, Scene(f"{PERSON}, from {VISITOR}, a photograph that is not enrolled", Reason.GRANTED)),
+        actor(STRANGER, Scene(f"a stranger, from {STRANGER}", Reason.NO_MATCH)),
+        actor(VISITOR, Scene(f"{VISITOR} as a print in somebody's hand", Reason.NOT_LIVE), printed=True),
     )
     stage = open_stage(state, config, cast, forward=ConsoleSignals(console))
     with open_daemon(state, config, stage=stage, on_decision=decided) as daemon, stopping(daemon):
@@ -184,7 +186,7 @@ def _watch(state: Path, config: Config, console: Console, *, names: dict[str, st
         scene.decisions.append(decision)
         _print_decision(console, decision, names=names, threshold=threshold[0])
 
-    console.print(f"\nwatching   {shown}; Ctrl-C ends", markup=False)
+    _line(console, f"\nwatching     {shown}; Ctrl-C ends")
     with open_daemon(state, config, signals=signals, on_decision=decided) as daemon, stopping(daemon):
         threshold[0] = daemon.threshold
         daemon.run()
@@ -194,11 +196,8 @@ def _watch(state: Path, config: Config, console: Console, *, names: dict[str, st
 def _print_decision(console: Console, decision: Decision, *, names: dict[str, str], threshold: float) -> None:
     outcome = ("GRANTED", "bold green") if decision.granted else (f"DENIED {decision.reason}", "bold red")
     name = names.get(decision.claimed) if decision.claimed is not None else None
-    console.print(
-        Text.assemble(
-            ("  ", ""), outcome, (f"  {explain(decision, name=name, threshold=threshold)}", ""), no_wrap=False
-        )
-    )
+    words = f"  {explain(decision, name=name, threshold=threshold)}"
+    console.print(Text.assemble("  ", outcome, words), soft_wrap=True)
 
 
 def _verify(state: Path, config: Config) -> dict[str, Any]:
