@@ -54,7 +54,7 @@ def test_a_cameras_password_is_not_shown(
     monkeypatch.setattr("device.wiring.daemon.open_daemon", unplugged)
     done = doorward("demo", "--photos", photos, "--source", "rtsp://user:S3cret@door/1?key=S3cret")
     assert done.code == CameraError.exit_code
-    assert "watching   rtsp://door/..." in done.out
+    assert "rtsp://door/..." in done.out
     assert "S3cret" not in done.out + done.err
 
 
