@@ -126,4 +126,6 @@ def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:
     else:
         handle = personal.get("person") or personal.get("claimed") or ""
         who = f"{personal.get('name') or ''} {short(handle)}".strip()
+        if handle and not personal.get("person"):
+            who = f"claimed: {who}"  # recognised, not let in: nobody has proven to be there
     return str(entry["seq"]), local_time(entry.get("wall")), str(entry.get("kind", "")), outcome, who
