@@ -43,17 +43,29 @@ def open_pack(state: Path, config: Config, keys: StateKeys) -> Pack:
     return load_pack(directory, mac_key=keys.pack_mac)
 
 
+def _is_whole(directory: Path, pack: Pack, keys: StateKeys) -> bool:
+    try:
+        found = load_pack(directory, mac_key=keys.pack_mac)
+        for role in found.manifest.models:
+            found.read(role)
+    except PackError:
+        return False
+    return found.manifest == pack.manifest
+
+
 def adopt_pack(source: Path, target: Path, config: Config) -> None:
     """Bring the pack of one state directory into another, sealed under its key; verified on the way.
 
+    What lies there already is kept if it is the same pack, whole, and replaced if it is anything else.
+
     Raises:
-        PackError: There is none, or it was altered.
+        PackError: There is none to bring, or it was altered.
     """
     old_keys, new_keys = state_keys(source), state_keys(target, create=True)
     pack = open_pack(source, config, old_keys)
     directory = target / PACKS_NAME / config.models.pack
     if directory.exists():
-        if load_pack(directory, mac_key=new_keys.pack_mac).manifest == pack.manifest:
+        if _is_whole(directory, pack, new_keys):
             return
         shutil.rmtree(directory)
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

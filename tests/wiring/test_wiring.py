@@ -81,6 +81,18 @@ def test_a_pack_that_was_adopted_already_is_left_alone(source: Path, tmp_path: P
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
 
 
+def test_a_damaged_copy_is_replaced_by_the_pack_it_was_a_copy_of(source: Path, tmp_path: Path) -> None:
+    """What is whole replaces what is not; nobody has to delete folders by hand."""
+    target = tmp_path / "target"
+    adopt_pack(source, target, CONFIG)
+    model = target / PACKS_NAME / "door" / "detector.onnx"
+    harmed = bytearray(model.read_bytes())
+    harmed[1000] ^= 1
+    model.write_bytes(bytes(harmed))
+    adopt_pack(source, target, CONFIG)
+    open_pack(target, CONFIG, state_keys(target)).read("detector")
+
+
 @pytest.mark.parametrize("harm", ["flip", "swap", "manifest", "link"])
 def test_an_altered_pack_is_not_adopted(source: Path, tmp_path: Path, harm: str) -> None:
     """Refused by name; nothing of it arrives."""
