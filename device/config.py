@@ -227,7 +227,7 @@ class Config(Section):
     """The whole tree."""
 
     platform: Literal["sim", "pi", "jetson"] = "sim"
-    """Which concrete parts ``device/wiring.py`` chooses."""
+    """Which concrete parts ``device/wiring`` chooses."""
     camera: CameraConfig = CameraConfig()
     models: ModelsConfig = ModelsConfig()
     vision: VisionConfig = VisionConfig()

@@ -1,7 +1,7 @@
 """The promises between the appliance and the outside world, each with at least two keepers.
 
 Every promise has a contract test in ``tests/contracts`` that runs over the simulation and every real adapter. Concrete
-classes are named in ``device/wiring.py`` only.
+classes are named in ``device/wiring`` only.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _MAX_FAILURES = 10
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a daemon is made of; ``device/wiring.py`` puts it together."""
+    """What a daemon is made of; ``device/wiring`` puts it together."""
 
     clock: Clock
     ledger: Ledger
