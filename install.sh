@@ -253,7 +253,7 @@ set_up() {
   install_project
   install_ann
   say "[4/4] model pack"
-  "$venv/bin/doorward-export" convert --pack door --state "$state"
+  "$venv/bin/doorward-export" convert --pack door --state "$state" >&2
   [ "$1" != --bench ] || install_bench
   exec 9>&-
 }
