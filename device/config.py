@@ -138,8 +138,11 @@ class LivenessConfig(Section):
     min_corners: int = Field(15, ge=8, le=500)
     """With fewer corners the residual says nothing, and the step fails."""
     min_linked: Share = 0.4
-    """Share of the corners on the last compared face that must be followed into the turn: another head in its place
-    keeps 0 to 15 % by chance, heads that turned kept 62 % and more (rendered)."""
+    """Share of the corners on a part of the last compared face (each eye, nose, mouth) that must be followed into the
+    turn for that part to count as the same."""
+    min_linked_parts: int = Field(3, ge=1, le=4)
+    """So many of the four parts must be the same: an exchange behind a patterned rim kept none; rendered heads kept
+    three or four, recorded ones four."""
     accept_replay_risk: bool = False
     """Let a pack without passive liveness drive a real relay (four prerecorded turns can answer any prompt)."""
 

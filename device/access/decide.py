@@ -8,7 +8,7 @@ from datetime import datetime
 
 from device.access.freshness import is_fresh
 from device.access.policy import admission
-from device.access.votes import Vote, refusal, tally
+from device.access.votes import Vote, refusal, spoke_for, tally
 from device.types import LivenessState, LivenessStatus, Person, Reason
 
 
@@ -19,6 +19,7 @@ class Rules:
     votes: int
     vote_window: int
     max_frame_age_s: float
+    same_face: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Circumstances:
     Attributes:
         liveness: The proof of life, None when there is none.
         votes: Confirmed votes of this track, oldest first: each lies between two accepted liveness samples.
+        asked_s: Capture time of the frame on which the first prompt was shown, None when nothing was asked.
         person: Record of the person the votes agree on, None when they agree on nobody or the person was removed.
         nearest: Whether nobody stands before the candidate.
         cooling: Whether this person was let in a moment ago.
@@ -38,6 +40,7 @@ class Circumstances:
 
     liveness: LivenessStatus | None
     votes: Sequence[Vote]
+    asked_s: float | None
     person: Person | None
     nearest: bool
     cooling: bool
@@ -57,6 +60,8 @@ def decide(case: Circumstances, rules: Rules) -> Reason:
     claimed = tally(case.votes, k=rules.votes, n=rules.vote_window)
     if claimed is None:
         return refusal(case.votes, k=rules.votes, n=rules.vote_window)
+    if not _answered_as(claimed, case, rules):
+        return Reason.FACE_CHANGED
     if case.person is None or case.person.handle != claimed:
         return Reason.UNKNOWN_PERSON
     refused = admission(case.person, wall=case.wall, wall_trusted=case.wall_trusted)
@@ -80,6 +85,18 @@ def _liveness_refusal(status: LivenessStatus | None) -> Reason | None:
         return Reason.NO_RESPONSE
     # A failure without a reason of its own, or one that says granted, is an error of the proof: still a denial.
     return status.reason if status.reason not in (None, Reason.GRANTED) else Reason.LIVENESS_ERROR
+
+
+def _answered_as(claimed: str, case: Circumstances, rules: Rules) -> bool:
+    """Every frame compared since the first prompt looked like the claimed person: the one who answered is the claim.
+
+    To agree with the visit's first look is not enough: a picture between two people agrees with both.
+    """
+    asked_s = case.asked_s
+    if asked_s is None:
+        return False
+    since = [vote for vote in case.votes if not vote.captured_s < asked_s]
+    return spoke_for(since, claimed, same_face=rules.same_face)
 
 
 def _one_face_until_now(case: Circumstances, claimed: str, rules: Rules) -> bool:

@@ -24,7 +24,7 @@ class Lockout:
     """How often a proof has failed in a row, and until when nobody is asked.
 
     Attributes:
-        failures: Since the last proof that passed, or since nothing happened for long.
+        failures: Since the last grant, less those forgotten.
         until_s: Monotonic time until which nobody is asked; minus infinity without a pause.
         failed_s: When it failed last.
     """
@@ -38,9 +38,13 @@ class Lockout:
         return not (now_s >= self.until_s)
 
     def failed(self, now_s: float, rules: LockoutRules) -> Lockout:
-        """After one more failure: from ``rules.after`` on a pause, twice as long each time, up to the longest."""
-        forgotten = now_s - max(self.failed_s, self.until_s) >= rules.forget_s
-        failures = 1 if forgotten else self.failures + 1
+        """After one more failure: from ``rules.after`` on a pause, twice as long each time, up to the longest.
+
+        One failure is forgotten for each ``rules.forget_s`` without any: waiting pays no better than pausing.
+        """
+        quiet_s = now_s - max(self.failed_s, self.until_s)
+        forgotten = int(min(quiet_s / rules.forget_s, self.failures)) if quiet_s > 0 else 0
+        failures = self.failures - forgotten + 1
         beyond = failures - rules.after
         if beyond < 0:
             return replace(self, failures=failures, failed_s=now_s)
@@ -48,5 +52,5 @@ class Lockout:
         return Lockout(failures=failures, until_s=now_s + pause_s, failed_s=now_s)
 
     def passed(self) -> Lockout:
-        """After a proof that passed: whoever it was, the door is in honest use again."""
+        """After a grant: the door is in honest use again. A stranger's passed proof is none."""
         return Lockout()

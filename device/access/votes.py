@@ -21,6 +21,7 @@ class Vote:
         captured_s: Capture time of the frame.
         frame_number: Number of the frame.
         person: Handle, or None when the frame names nobody.
+        nearest: Handle of the best candidate, named or not; None without any.
         reason: Why it names nobody (``NO_MATCH`` or ``AMBIGUOUS``); None when it names somebody.
         similarity: Cosine to the best candidate, None without any.
         runner_up: Cosine to the next person, None without one.
@@ -32,6 +33,7 @@ class Vote:
     reason: Reason | None
     similarity: float | None
     runner_up: float | None
+    nearest: str | None = None
 
 
 def cast(
@@ -52,8 +54,10 @@ def cast(
     best = candidates[0].similarity if candidates else None
     runner_up = candidates[1].similarity if len(candidates) > 1 else None
 
+    nearest = candidates[0].person if candidates else None
+
     def vote(person: str | None, reason: Reason | None) -> Vote:
-        return Vote(captured_s, frame_number, person, reason, best, runner_up)
+        return Vote(captured_s, frame_number, person, reason, best, runner_up, nearest)
 
     if best is None or not (isfinite(best) and isfinite(threshold) and best >= threshold):
         return vote(None, Reason.NO_MATCH)
@@ -85,3 +89,18 @@ def refusal(votes: Sequence[Vote], *, k: int, n: int) -> Reason:
         return Reason.UNSETTLED
     ambiguous = sum(vote.reason is Reason.AMBIGUOUS for vote in recent)
     return Reason.AMBIGUOUS if ambiguous >= k else Reason.NO_MATCH
+
+
+def spoke_for(votes: Sequence[Vote], person: str, *, same_face: float) -> bool:
+    """Whether every vote was nearest to this person, and near enough to be the same face.
+
+    Weaker than a vote for the person, and asked of every frame: a face that answered the prompts as somebody else has
+    looked like somebody else in between. No votes speak for nobody.
+    """
+    return bool(votes) and all(
+        vote.nearest == person
+        and vote.similarity is not None
+        and isfinite(vote.similarity)
+        and vote.similarity >= same_face
+        for vote in votes
+    )

@@ -69,9 +69,14 @@ class Doorkeeper:
         scene = self._vision.observe(frame)
         current = self._visit.track if self._visit is not None else None
         face = candidate(scene, current=current, takeover_ratio=self._rules.takeover_ratio)
+        asked = self._visit is not None and self._visit.asked
         ended = self._end_if_left(scene, face)
-        if ended is not None:
+        if ended is not None and asked:
             return ended
+        # Whoever left before anything was asked ends in the log alone: what is shown, and when, is the same for all.
+        return self._attend_to(face, frame, scene) or ended
+
+    def _attend_to(self, face: Face | None, frame: Frame, scene: Scene) -> Decision | None:
         if face is None or (self._visit is not None and face.track != self._visit.track):
             return None
         if self._visit is None:
@@ -90,8 +95,9 @@ class Doorkeeper:
     def dismiss(self) -> Decision | None:
         """The stream has ended or the camera is lost: whoever was there is gone."""
         self._vision.reset()
+        asked = self._visit is not None and self._visit.asked
         decision = self._leave(Reason.LEFT)
-        if decision is None:
+        if not asked:
             self._signals.show(Signal.IDLE)
         return decision
 
@@ -129,6 +135,7 @@ class Doorkeeper:
         case = Circumstances(
             liveness=visit.liveness,
             votes=tuple(visit.votes),
+            asked_s=visit.asked_s,
             person=self._roster.person(claim) if claim is not None else None,
             nearest=is_nearest(face, scene),
             cooling=let_in_s is not None and not (now_s - let_in_s >= self._rules.cool_down_s),
@@ -142,12 +149,11 @@ class Doorkeeper:
         """Audit, then door, then the door's answer, then the person."""
         self._visit = None
         self._resting[visit.track] = decision.decided_s
-        if visit.proven:
-            self._lockout = self._lockout.passed()
-        elif visit.asked:
+        if visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
             self._lockout = self._lockout.failed(decision.decided_s, self._rules.lockout)
         decision = self._audited(decision)
         if decision.granted:
+            self._lockout = self._lockout.passed()
             decision = self._open(decision)
         self._signals.show(Signal.GRANTED if decision.granted else Signal.DENIED)
         return decision

@@ -23,8 +23,10 @@ from device.types import (
     Signal,
 )
 
-#: Failed proofs are forgotten when nothing failed for so long after the last pause.
-_FORGET_S = 600.0
+#: One failed proof is forgotten for each such time without another.
+_FORGET_S = 3600.0
+#: After the proof the head is at rest and compared some eight times a second: a face not found for so long has gone.
+_PROVEN_UNVOUCHED_S = 0.7
 #: What the person can do about a face that is not good enough, most telling first.
 _ADVICE = (
     (QualityReason.TOO_SMALL, Signal.COME_CLOSER),
@@ -62,7 +64,7 @@ class VisitRules:
         """Collect them; ``threshold`` and ``same_face`` are the configured cosines or the pack's."""
         access = config.access
         return cls(
-            decision=Rules(access.votes, access.vote_window, access.max_frame_age_s),
+            decision=Rules(access.votes, access.vote_window, access.max_frame_age_s, same_face),
             threshold=threshold,
             margin=config.gallery.margin,
             same_face=same_face,
@@ -105,6 +107,7 @@ class Visitor:
         """Nothing seen so far counts: not the first embedding, not a vote, not a sample."""
         self.first: Embedding | None = None
         self.claimed_s: float | None = None
+        self.asked_s: float | None = None
         self.liveness: LivenessStatus | None = None
         self.votes: list[Vote] = []
         self._pending: list[Vote] = []
@@ -156,7 +159,10 @@ class Visitor:
 
     def exchanged(self, face: Face) -> bool:
         """Whether the face that was asked has not been found again for too long."""
-        return self.asked and not (face.captured_s - self._vouched_s <= self._rules.max_unvouched_s)
+        limit_s = self._rules.max_unvouched_s
+        if self.proven:
+            limit_s = min(limit_s, _PROVEN_UNVOUCHED_S)
+        return self.asked and not (face.captured_s - self._vouched_s <= limit_s)
 
     def _agrees(self, embedding: Embedding) -> bool:
         if self.first is None:
@@ -170,6 +176,8 @@ class Visitor:
         """Take a liveness sample; votes older than it count from now on, if no gap lies between."""
         previous = self.liveness
         self.liveness = status = self._proof.observe(frame, face, vouched_s=self._vouched_s)
+        if self.asked_s is None and self.asked:
+            self.asked_s = face.captured_s
         if previous is None or previous.sampled_s is None or status.sampled_s is None:
             return
         if status.state is LivenessState.FAILED:

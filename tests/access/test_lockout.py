@@ -37,16 +37,18 @@ def test_a_pause_ends_and_one_more_failure_begins_a_longer_one() -> None:
     assert state.failed(131.0, RULES).until_s == 131.0 + 60.0
 
 
-def test_a_proof_that_passes_wipes_the_slate() -> None:
+def test_a_grant_wipes_the_slate() -> None:
     """Honest use of the door ends the suspicion."""
     assert not _after(9).passed().active(100.0)
     assert _after(9).passed().failed(101.0, RULES).failures == 1
 
 
-def test_failures_of_long_ago_are_forgotten() -> None:
-    """Ten quiet minutes after the last pause."""
-    assert _after(4).failed(100.0 + 600.0, RULES).failures == 1
+def test_one_failure_is_forgotten_for_each_quiet_interval() -> None:
+    """Four tries and a wait do not buy four more tries."""
     assert _after(4).failed(100.0 + 599.0, RULES).failures == 5
+    assert _after(4).failed(100.0 + 600.0, RULES).failures == 4
+    assert _after(4).failed(100.0 + 1800.0, RULES).failures == 2
+    assert _after(4).failed(100.0 + 1e9, RULES).failures == 1
 
 
 def test_a_time_that_is_no_number_keeps_the_pause() -> None:

@@ -48,6 +48,15 @@ _KLT: dict[str, Any] = {
 }
 #: Pictures closer together than this add time and drift, not knowledge.
 _MIN_STEP_S = 0.025
+#: Landmarks around the right eye with its brow, the left one, the nose, the mouth (the person's own sides).
+PARTS = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 70, 63, 105, 66, 107),
+    (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249, 300, 293, 334, 296, 336),
+    (6, 197, 195, 5, 4, 1, 2, 98, 327, 49, 279, 129, 358, 168),
+    (61, 291, 0, 17, 37, 267, 84, 314, 40, 270, 91, 321, 57, 287),
+)
+#: Corners looked for in each part, and how far apart they must be in view pixels: parts are small.
+_MAX_PART_CORNERS, _PART_DISTANCE_PX = 30, 3.0
 #: Wider faces are halved first: it costs a quarter and corners do not get better.
 _MAX_FACE_PX = 200.0
 #: Room around the face's box for the movement between two pictures, in box sizes.
@@ -123,10 +132,8 @@ class PlanarityGate:
         try:
             first, last, _ = _follow(window)
             corners = len(first)
-            kept, _, found = _follow(views[len(linked) - 1 :])
-            hangs_together = len(kept) >= max(self._config.min_corners, self._config.min_linked * found)
-            if corners < self._config.min_corners or not hangs_together:
-                return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=min(corners, len(kept)))
+            if corners < self._config.min_corners or not self._hangs_together(views[len(linked) - 1 :]):
+                return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=corners)
             # The larger of both distances: paper that is moved closer must not enlarge its own residual.
             residual = homography_residual(first, last) / max(window[0].unit_px, window[-1].unit_px)
         except cv2.error as exc:
@@ -137,6 +144,18 @@ class PlanarityGate:
             residual=residual if math.isfinite(residual) else None,
             corners=corners,
         )
+
+    def _hangs_together(self, views: list[_View]) -> bool:
+        """Whether most of the face's parts can be followed from the first view to the last, each by itself.
+
+        Part by part, because corners are ranked by their contrast: a patterned rim held before the face would bring
+        nearly all of the strongest ones, and stay where it is whatever is exchanged behind it.
+        """
+        linked = 0
+        for part in PARTS:
+            kept, _, found = _follow(views, part=part)
+            linked += found > 0 and len(kept) >= self._config.min_linked * found
+        return linked >= self._config.min_linked_parts
 
 
 def homography_residual(first: Points, last: Points) -> float:
@@ -192,8 +211,12 @@ def _crop(frame: Frame, face: Face, *, step: int | None) -> _View | None:
     )
 
 
-def _follow(views: list[_View]) -> tuple[Points, Points, int]:
+def _follow(views: list[_View], *, part: tuple[int, ...] | None = None) -> tuple[Points, Points, int]:
     """Find corners in the first view and follow them to the last.
+
+    Args:
+        views: At least one.
+        part: Landmarks around the part of the face to look at; None for the whole face.
 
     Returns:
         Those that arrived, (n, 2) float32 frame pixels in the first and in the last view, and how many were found.
@@ -205,12 +228,14 @@ def _follow(views: list[_View]) -> tuple[Points, Points, int]:
     mask = np.zeros(here.grey.shape, dtype=np.uint8)
     if not np.isfinite(here.points).all():
         return empty, empty, 0
-    outline = cv2.convexHull(_to_view(here.points, here))
+    points = here.points if part is None else here.points[list(part)]
+    outline = cv2.convexHull(_to_view(points, here))
     cv2.fillConvexPoly(mask, np.rint(outline).astype(np.int32), 255)
-    distance = max(3.0, here.unit_px / here.step / 18.0)
+    distance = max(3.0, here.unit_px / here.step / 18.0) if part is None else _PART_DISTANCE_PX
+    most = _MAX_CORNERS if part is None else _MAX_PART_CORNERS
     # The type says that there always are some; in a blank picture there are none.
     found: Points | None = cast(
-        "Any", cv2.goodFeaturesToTrack(here.grey, _MAX_CORNERS, _CORNER_QUALITY, distance, mask=mask, blockSize=5)
+        "Any", cv2.goodFeaturesToTrack(here.grey, most, _CORNER_QUALITY, distance, mask=mask, blockSize=5)
     )
     if found is None:
         return empty, empty, 0
