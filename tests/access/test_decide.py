@@ -14,7 +14,7 @@ from device.access.decide import Circumstances, Rules, decide
 from device.access.votes import Vote
 from device.types import LivenessEvidence, LivenessState, LivenessStatus, Person, Reason, Signal
 
-RULES = Rules(votes=3, vote_window=5, max_frame_age_s=0.5)
+RULES = Rules(votes=3, vote_window=5, max_frame_age_s=0.5, same_face=0.93)
 NOW = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
 ANN = Person(
     handle="a" * 32,
@@ -28,9 +28,17 @@ ANN = Person(
 )
 EVIDENCE = LivenessEvidence(method="head-turn", samples=90, steps=())
 PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, EVIDENCE)
-FOR_ANN = tuple(Vote(9.6 + step / 10, step, ANN.handle, None, 0.97, 0.6) for step in range(4))
+FOR_ANN = tuple(Vote(9.6 + step / 10, step, ANN.handle, None, 0.97, 0.6, ANN.handle) for step in range(4))
 GOOD = Circumstances(
-    liveness=PROVEN, votes=FOR_ANN, person=ANN, nearest=True, cooling=False, now_s=10.0, wall=NOW, wall_trusted=True
+    liveness=PROVEN,
+    votes=FOR_ANN,
+    asked_s=9.5,
+    person=ANN,
+    nearest=True,
+    cooling=False,
+    now_s=10.0,
+    wall=NOW,
+    wall_trusted=True,
 )
 
 
@@ -82,6 +90,7 @@ def test_each_missing_proof_denies_with_its_own_reason(case: Circumstances, reas
     state=st.sampled_from(LivenessState),
     reason=st.sampled_from([None, *Reason]),
     sampled_s=st.one_of(st.none(), st.floats()),
+    asked_s=st.one_of(st.none(), st.floats()),
     voted=st.lists(st.tuples(st.floats(), st.sampled_from([ANN.handle, "b" * 32, None])), max_size=7),
     enabled=st.booleans(),
     limits=st.tuples(*[st.one_of(st.none(), st.integers(-5, 5))] * 2),
@@ -94,6 +103,7 @@ def test_granted_implies_every_proof(
     state: LivenessState,
     reason: Reason | None,
     sampled_s: float | None,
+    asked_s: float | None,
     voted: list[tuple[float, str | None]],
     enabled: bool,
     limits: tuple[int | None, int | None],
@@ -106,7 +116,8 @@ def test_granted_implies_every_proof(
     start, end = (None if limit is None else NOW + timedelta(days=limit) for limit in limits)
     case = Circumstances(
         liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, EVIDENCE),
-        votes=tuple(Vote(at, 1, who, None if who else Reason.NO_MATCH, 0.97, None) for at, who in voted),
+        votes=tuple(Vote(at, 1, who, None if who else Reason.NO_MATCH, 0.97, None, who) for at, who in voted),
+        asked_s=asked_s,
         person=replace(ANN, enabled=enabled, valid_from=start, valid_until=end),
         nearest=nearest,
         cooling=cooling,
@@ -129,6 +140,32 @@ def test_granted_implies_every_proof(
     assert 0 <= now_s - newest <= 0.5
     assert sampled_s is not None
     assert 0 <= sampled_s - newest <= 0.5
+
+
+def test_a_picture_between_two_people_does_not_let_one_answer_for_the_other() -> None:
+    """Whoever looked like somebody else, or not enough like the claimed person, while answering is not the claim."""
+    answering = (
+        Vote(9.55, 1, None, Reason.NO_MATCH, 0.94, 0.9, "b" * 32),
+        Vote(9.55, 1, None, Reason.NO_MATCH, 0.90, 0.6, ANN.handle),
+        Vote(9.55, 1, None, Reason.NO_MATCH, math.nan, None, ANN.handle),
+        Vote(9.55, 1, None, Reason.NO_MATCH, None, None, None),
+        Vote(math.nan, 1, None, Reason.NO_MATCH, 0.90, 0.6, ANN.handle),
+    )
+    for vote in answering:
+        assert decide(replace(GOOD, votes=(vote, *FOR_ANN)), RULES) is Reason.FACE_CHANGED
+    near_enough = Vote(9.55, 1, None, Reason.NO_MATCH, 0.94, 0.6, ANN.handle)
+    assert decide(replace(GOOD, votes=(near_enough, *FOR_ANN)), RULES) is Reason.GRANTED
+
+
+def test_looks_from_before_the_first_prompt_do_not_speak_against_anybody() -> None:
+    """A first look from afar may be nearest to somebody else."""
+    far = Vote(9.4, 1, None, Reason.NO_MATCH, 0.80, 0.79, "b" * 32)
+    assert decide(replace(GOOD, votes=(far, *FOR_ANN)), RULES) is Reason.GRANTED
+
+
+def test_nothing_asked_nothing_granted() -> None:
+    """A proof without a prompt is none."""
+    assert decide(replace(GOOD, asked_s=None), RULES) is Reason.FACE_CHANGED
 
 
 def test_identity_is_not_looked_at_before_liveness_has_passed() -> None:

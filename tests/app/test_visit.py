@@ -124,10 +124,12 @@ def test_the_record_of_a_grant_is_that_of_a_frame_that_named_the_person(door: Do
     """The last compared frame may have named nobody: on record is the newest vote for the person."""
     bob = near(ADA_ENROLLED, cosine=0.94, seed=7)
     door.roster.enrol("Bob", singles=(bob,), mean=bob)
-    middle = ADA_ENROLLED.vector + bob.vector
-    nobody = near(replace(bob, vector=middle / np.linalg.norm(middle)), cosine=0.95)
-    # The vote for Bob keeps Ada's from settling anything until it leaves the window; then two frames name nobody.
-    door.plans.append(ScriptedProof(Plan(asks=0, ends=2)))
+    # Between both, a little nearer to Ada: too near to Bob to name anybody.
+    between = 1.02 * ADA_ENROLLED.vector + bob.vector
+    nobody = replace(bob, vector=(between / np.linalg.norm(between)).astype(np.float32))
+    # The vote for Bob, before anything was asked, keeps Ada's from settling until it leaves the window; then two frames
+    # name nobody.
+    door.plans.append(ScriptedProof(Plan(asks=1, ends=2)))
     looks = [bob, *[ADA_ENROLLED] * 3, *[nobody] * 3]
     decision = None
     for number in range(3 * len(looks)):
@@ -573,16 +575,27 @@ def test_the_pause_doubles_with_each_further_failure(door: Doorway) -> None:
     assert decision.granted
 
 
-def test_a_proof_that_passes_ends_the_count_whoever_it_was(door: Doorway) -> None:
-    """A stranger who is alive is no attack by prints."""
+def test_a_strangers_passed_proof_neither_adds_to_the_count_nor_wipes_it(door: Doorway) -> None:
+    """Otherwise one honest turn of an own head would pay for four more replays."""
     _fail(door, times=4)
     decision = door.watch(Someone(STRANGER, track=30))
     assert decision is not None
     assert decision.reason is Reason.NO_MATCH
-    _fail(door, times=4, first=31)
-    decision = door.watch(Someone(track=50))
+    _fail(door, times=1, first=31)
+    assert door.watch(Someone(track=50), frames=10) is None
+    assert door.board.shown[-1] is Signal.WAIT
+
+
+def test_a_grant_ends_the_count(door: Doorway) -> None:
+    """Four misunderstandings before it, four after it."""
+    _fail(door, times=4)
+    decision = door.watch(Someone(track=30))
     assert decision is not None
     assert decision.granted
+    door.clock.advance(60)
+    _fail(door, times=4, first=31)
+    door.clock.advance(1)
+    assert door.watch(Someone(track=50)) is not None
 
 
 def test_a_doorway_without_anybody_does_not_say_wait(door: Doorway) -> None:

@@ -17,6 +17,7 @@ from device.errors import ModelError
 from device.types import Face, Frame, Image, Points
 from device.vision.landmarks import box_of
 from device.vision.liveness.planarity import (
+    PARTS,
     PLANAR,
     SPATIAL,
     TOO_FEW_CORNERS,
@@ -224,3 +225,35 @@ def test_a_turn_that_does_not_hang_together_with_the_vouched_frame_is_not_spatia
         gate.add(*look(head, degrees, 1 + number * 0.04, picture=pictures[turning]))
     assert gate.judge(vouched_s=1.9, until_s=1.96).verdict == SPATIAL
     assert gate.judge(vouched_s=1.2, until_s=1.96).verdict == TOO_FEW_CORNERS
+
+
+def parts_in_place(mesh: Points) -> Points:
+    """The mesh with eyes, nose and mouth where they are on a face; elsewhere in this file it is a plain grid."""
+    placed: Points = mesh.copy()
+    for part, (x, y) in zip(PARTS, ((136, 140), (184, 140), (160, 163), (160, 192)), strict=True):
+        angles = np.linspace(0, 2 * math.pi, len(part), endpoint=False)
+        placed[list(part), 0] = x + 15 * np.cos(angles)
+        placed[list(part), 1] = y + 10 * np.sin(angles)
+    return placed
+
+
+def test_a_patterned_rim_that_stays_does_not_link_a_head_to_the_print_it_replaced() -> None:
+    """The strongest corners lie on the rim and stay where they are; the parts of the face do not."""
+    pictures = texture(), np.ascontiguousarray(texture()[::-1, ::-1])
+    rim = np.kron(np.random.default_rng(1).integers(0, 2, (64, 64)), np.ones((5, 5))).astype(np.uint8) * 255
+    ring = np.zeros((320, 320), np.uint8)
+    cv2.ellipse(ring, (160, 160), (58, 74), 0, 0, 360, 255, 14)
+
+    def judged(*, exchanged: bool) -> Planarity:
+        gate = PlanarityGate(CONFIG)
+        for number in range(25):
+            degrees = 25.0 * min(1.0, max(0, number - 10) / 10)
+            frame, face = look(head, degrees, 1 + number * 0.04, picture=pictures[exchanged and number >= 10])
+            face = with_landmarks(face, parts_in_place(face.landmarks))
+            image = frame.image.copy()
+            image[ring > 0] = rim[ring > 0][:, None]
+            gate.add(Frame(image=image, captured_s=frame.captured_s, number=frame.number), face)
+        return gate.judge(vouched_s=1.2, until_s=1.96)
+
+    assert judged(exchanged=True).verdict == TOO_FEW_CORNERS
+    assert judged(exchanged=False).verdict != TOO_FEW_CORNERS

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 
 from device.app.frames import AttachedFile
+from device.app.identification import Criteria, Finding, VideoIdentifier
 from device.app.requests import AuditListRequest, AuditVerifyRequest, EnrollRequest
+from device.clock import SystemClock
 from device.config import Config, parse_config
 from device.types import Decision
 from device.vision.liveness.planarity import Planarity
 from device.wiring.daemon import open_daemon
-from device.wiring.models import adopt_pack
-from device.wiring.people import open_offline
+from device.wiring.models import adopt_pack, load_vision, match_threshold, open_pack
+from device.wiring.people import open_offline, open_roster
 from device.wiring.stage import Actor, open_stage
+from device.wiring.state import open_state
+from device.wiring.surroundings import open_recording
 
 SCENE = parse_config(b"camera: {source: scene, pace: fast}", origin="scenario")
 
@@ -56,6 +60,29 @@ class Appliance:
         ) as daemon:
             daemon.run()
         return decisions
+
+    def identify(self, recording: Path) -> tuple[Finding, ...]:
+        """Who is in a recording, by votes, without a door and a proof of life."""
+        with open_state(self.state, self.config, clock=SystemClock(), create=False) as state:
+            pack = open_pack(self.state, self.config, state.keys)
+            roster = open_roster(state, pack, self.config)
+            access = self.config.access
+            criteria = Criteria(
+                threshold=match_threshold(pack, self.config),
+                margin=self.config.gallery.margin,
+                votes=access.votes,
+                vote_window=access.vote_window,
+                compare_every_s=access.compare_every_s,
+            )
+            identifier = VideoIdentifier(
+                load_vision(pack, self.config).pipeline(), search=roster.search, criteria=criteria
+            )
+            video = open_recording(recording)
+            video.open()
+            while (frame := video.read()) is not None:
+                list(identifier.see(frame))
+            video.close()
+            return identifier.findings()
 
     def audit(self) -> list[dict[str, Any]]:
         """All audit entries, after the chain was verified."""

@@ -62,10 +62,15 @@ def test_each_person_is_claimed_in_every_other_clip_within_a_second(
 def test_people_who_are_not_enrolled_are_never_claimed(
     office: tuple[Appliance, dict[str, str]], shared: Path, clip: str
 ) -> None:
-    """The woman and the man who turn their heads are strangers."""
+    """The woman and the man who turn their heads are strangers: at the door, and to whoever looks at the recording."""
     appliance, _ = office
-    decisions = appliance.watch(shared / "clips" / f"intel_head-pose-face-detection-{clip}.gif")
+    recording = shared / "clips" / f"intel_head-pose-face-detection-{clip}.gif"
+    decisions = appliance.watch(recording)
     assert all(decision.claimed is None and not decision.granted for decision in decisions)
+    assert decisions or clip != "male", "who is seen for five seconds is decided about"
+    findings = appliance.identify(recording)
+    assert sum(finding.votes for finding in findings) >= 5, "the control: faces were compared"
+    assert {finding.person for finding in findings} == {None}
 
 
 def test_people_seen_from_above_lead_to_no_decision(office: tuple[Appliance, dict[str, str]], shared: Path) -> None:
