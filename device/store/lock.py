@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import final
 
-from device.errors import BusyError, StateError
+from device.errors import BusyError, FullError, StateError
 from device.store.files import prepare_directory
 
 LOCK_NAME = "doorward.lock"
@@ -17,21 +18,23 @@ _MAX_PID_DIGITS = 10
 
 @final
 class StateLock:
-    """flock(2) on ``doorward.lock`` in the state directory, held until :meth:`release` or the end of the process.
+    """flock(2) on a file in the state directory, held until :meth:`release` or the end of the process.
 
     The file stays where it is: unlinking it would let two owners lock two files of one name.
 
     Args:
         directory: The state directory; made (mode 0700) when missing.
+        name: The file; any other than that of the state's owner is a lock of its own.
 
     Raises:
         BusyError: Another process holds it; at once, naming its process id where known.
+        FullError: The disk is full.
         StateError: The directory or file cannot be used.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, name: str = LOCK_NAME) -> None:
         prepare_directory(directory, create=True)
-        path = directory / LOCK_NAME
+        path = directory / name
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as exc:
@@ -49,6 +52,8 @@ class StateLock:
             ) from exc
         except OSError as exc:
             self.release()
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise FullError(f"cannot write {path}: {exc.strerror}", hint="make room on its disk") from exc
             raise StateError(f"cannot lock {path}: {exc.strerror}", hint="use a local file system") from exc
 
     def release(self) -> None:

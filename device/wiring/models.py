@@ -24,7 +24,7 @@ from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
 from device.vision.quality import Gates
 from device.vision.warp import use_threads
-from device.wiring.state import state_keys
+from device.wiring.state import state_keys, writing
 
 PACKS_NAME = "packs"
 
@@ -60,22 +60,24 @@ def adopt_pack(source: Path, target: Path, config: Config) -> None:
 
     Raises:
         PackError: There is none to bring, or it was altered.
+        FullError, StateError: The target cannot be written.
     """
     old_keys, new_keys = state_keys(source), state_keys(target, create=True)
     pack = open_pack(source, config, old_keys)
     directory = target / PACKS_NAME / config.models.pack
-    if directory.exists():
-        if _is_whole(directory, pack, new_keys):
-            return
-        shutil.rmtree(directory)
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".adopting-", dir=directory.parent) as aside:
-        folder = Path(aside) / config.models.pack
-        folder.mkdir(mode=0o700)
-        for role, entry in pack.manifest.models.items():
-            (folder / entry.file).write_bytes(pack.read(role))
-        write_manifest(folder, pack.manifest, mac_key=new_keys.pack_mac)
-        folder.rename(directory)
+    if directory.exists() and _is_whole(directory, pack, new_keys):
+        return
+    with writing(target):
+        if directory.exists():
+            shutil.rmtree(directory)
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".adopting-", dir=directory.parent) as aside:
+            folder = Path(aside) / config.models.pack
+            folder.mkdir(mode=0o700)
+            for role, entry in pack.manifest.models.items():
+                (folder / entry.file).write_bytes(pack.read(role))
+            write_manifest(folder, pack.manifest, mac_key=new_keys.pack_mac)
+            folder.rename(directory)
 
 
 def match_threshold(pack: Pack, config: Config) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from device.app.ledger import Ledger
 from device.config import Config
-from device.errors import UsageError
+from device.errors import BusyError, FullError, StateError, UsageError
 from device.interfaces import Clock
 from device.keys import KeyFile, StateKeys
 from device.store.database import Database
@@ -18,6 +19,7 @@ from device.store.files import BALLAST_NAME, CHECK_NAME, DATABASE_NAME
 from device.store.lock import StateLock
 
 KEY_NAME = "state.key"
+DEMO_LOCK_NAME = "demo.lock"
 
 
 def key_source(state: Path, *, create: bool = False) -> KeyFile:
@@ -56,15 +58,47 @@ def open_state(directory: Path, config: Config, *, clock: Clock, create: bool) -
         yield State(directory=directory, keys=keys, database=database, ledger=ledger, clock=clock)
 
 
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """What goes wrong with the files of a state directory until the end of the block, told as what it is.
+
+    Raises:
+        FullError: The disk is full.
+        StateError: Anything else that the system refuses.
+    """
+    try:
+        yield
+    except OSError as exc:
+        kind = FullError if exc.errno in (errno.ENOSPC, errno.EDQUOT) else StateError
+        raise kind(
+            f"cannot write into {directory}: {exc.strerror or exc}",
+            hint="make room on its disk" if kind is FullError else "choose a writable --state directory",
+        ) from exc
+
+
+def own_demo(directory: Path) -> StateLock:
+    """Keep other demos away from a demo's state directory, also between its commands, until the lock is released.
+
+    Raises:
+        BusyError: Another demo runs on it; at once.
+        StateError: The directory cannot be used.
+    """
+    try:
+        return StateLock(directory, name=DEMO_LOCK_NAME)
+    except BusyError as exc:
+        raise BusyError(f"another demo runs: {exc.message}", hint="wait for its end, or name another --state") from exc
+
+
 def empty_state(directory: Path) -> None:
     """Remove database and audit trail of a demo's state directory; key and packs stay.
 
     Raises:
         UsageError: It is not a demo's: nothing is removed there.
         BusyError: A daemon runs on it.
+        FullError, StateError: The directory cannot be written.
     """
     marker = directory / "THIS_IS_A_DEMO"
-    with StateLock(directory):
+    with StateLock(directory), writing(directory):
         if (directory / DATABASE_NAME).exists() and not marker.exists():
             raise UsageError(f"{directory} holds a gallery that is not the demo's", hint="name another --state")
         marker.touch()

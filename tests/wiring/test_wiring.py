@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from device.app.requests import PeopleListRequest
 from device.camera.recorded import PictureFolder, VideoFile
 from device.clock import SystemClock
 from device.config import Config, parse_config
-from device.errors import BusyError, CameraError, ConfigError, PackError, StateError, UsageError
+from device.errors import BusyError, CameraError, ConfigError, FullError, PackError, StateError, UsageError
 from device.sim.clock import ManualClock
 from device.store.files import DATABASE_NAME
 from device.store.lock import LOCK_NAME, StateLock
@@ -189,6 +190,22 @@ def test_a_state_that_somebody_owns_is_not_emptied(tmp_path: Path) -> None:
         with pytest.raises(BusyError):
             empty_state(tmp_path)
         assert (tmp_path / DATABASE_NAME).exists()
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, FullError), (errno.EROFS, StateError)])
+def test_a_state_that_cannot_be_written_is_told_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StateError]
+) -> None:
+    """A full disk has its own class; none is a mistake in the program."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(StateError) as told:
+        empty_state(tmp_path)
+    assert type(told.value) is kind
+    assert told.value.hint
 
 
 # ---- The daemon
