@@ -8,6 +8,8 @@ the appliance itself; the state directory is the demo's own and made anew each t
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +68,21 @@ class Scene:
         return reasons[:1] == [self.expected] and reasons.count(Reason.GRANTED) == (self.expected is Reason.GRANTED)
 
 
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What was seen of a demo.
+
+    Attributes:
+        scenes: One for each visitor that came.
+        good: Whether everybody came and each scene was as expected.
+        interrupted: Whether a signal ended it before its end.
+    """
+
+    scenes: list[Scene]
+    good: bool
+    interrupted: bool
+
+
 def demo(
     context: typer.Context,
     *,
@@ -79,33 +96,49 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Enrol people from photographs, run the daemon on a camera scene, say what was decided and why."""
+    from device.wiring.state import own_demo  # noqa: PLC0415  # models and drivers
+
     asked = invocation(context)
     config = asked.config()
     if config.platform != "sim":
         raise UsageError("the demo runs on platform sim", hint="leave out --config")
     folder = photos or default_photos()
-    state = asked.state / "demo"
     console = Console(stderr=as_json, highlight=False)
-    prepare(asked.state, state, config)
+    state = asked.state / "demo"
+    with own_demo(state):
+        prepare(asked.state, state, config)
+        _show(state, config, folder, console=console, source=source, as_json=as_json)
+
+
+def _show(state: Path, config: Config, folder: Path, *, console: Console, source: str | None, as_json: bool) -> None:
+    """Enrol, play or watch, verify, tell. Raises DoorwardError where it did not go as it should, Abort on a signal."""
     handle = _enrol(state, config, folder)
     rendered = "SIMULATED: visitors are rendered from photographs; camera, clock and relay are stand-ins."
     console.print(Text(rendered if source is None else "SIMULATED: the relay is a stand-in.", style="bold"))
     _line(console, f"photographs  {folder} (public figures)")
     _line(console, f"enrolled     {PERSON}, from {' and '.join(ENROLLED)}")
     if source is None:
-        scenes = _play(state, config, folder, console=console, names={handle: PERSON})
-        scenes_good = all(scene.as_expected for scene in scenes)
+        shown = _play(state, config, folder, console=console, names={handle: PERSON})
     else:
-        scenes = [_watch(state, with_source(config, source=source, fast=False), console, names={handle: PERSON})]
-        scenes_good = True
+        shown = _watch(state, with_source(config, source=source, fast=False), console, names={handle: PERSON})
     audit = _verify(state, config)
     if as_json:
-        print_json(_report(scenes, audit, state=state, rendered=source is None, good=scenes_good))
+        print_json(_report(shown, audit, state=state, rendered=source is None))
     verdict = "verified" if audit["sound"] else f"NOT SOUND: {audit['fault']}"
     _line(console, f"\naudit log    {state / 'doorward.db'} (encrypted): {audit['entries']} entries, chain {verdict}")
-    _line(console, f"             doorward --state {state} audit list")
-    if not (scenes_good and audit["sound"]):
+    _line(console, f"             {shlex.join((typed_command(), '--state', str(state)))} audit list")
+    if shown.interrupted:
+        raise typer.Abort
+    if not (shown.good and audit["sound"]):
         raise DoorwardError("the door did not decide as it should have", hint="see the lines above; please report it")
+
+
+def typed_command() -> str:
+    """This command as it can be typed here: by its path where it was called by one."""
+    called = sys.argv[0]
+    if os.sep not in called or Path(called).name != "doorward":
+        return "doorward"
+    return os.path.relpath(called) if Path(called).is_relative_to(Path.cwd()) else called
 
 
 def _line(console: Console, words: str) -> None:
@@ -141,7 +174,7 @@ def read_photo(folder: Path, name: str) -> bytes:
         ) from exc
 
 
-def _play(state: Path, config: Config, folder: Path, *, console: Console, names: dict[str, str]) -> list[Scene]:
+def _play(state: Path, config: Config, folder: Path, *, console: Console, names: dict[str, str]) -> Show:
     from device.wiring.daemon import open_daemon  # noqa: PLC0415
     from device.wiring.stage import Actor, open_stage  # noqa: PLC0415
 
@@ -168,13 +201,14 @@ def _play(state: Path, config: Config, folder: Path, *, console: Console, names:
         actor(VISITOR, Scene(f"{VISITOR} as a print in somebody's hand", Reason.NOT_LIVE), printed=True),
     )
     stage = open_stage(state, config, cast, forward=ConsoleSignals(console))
-    with open_daemon(state, config, stage=stage, on_decision=decided) as daemon, stopping(daemon):
+    with open_daemon(state, config, stage=stage, on_decision=decided) as daemon, stopping(daemon) as signalled:
         threshold[0] = daemon.threshold
         daemon.run()
-    return scenes
+    good = not signalled.came and len(scenes) == len(cast) and all(scene.as_expected for scene in scenes)
+    return Show(scenes, good=good, interrupted=signalled.came)
 
 
-def _watch(state: Path, config: Config, console: Console, *, names: dict[str, str]) -> Scene:
+def _watch(state: Path, config: Config, console: Console, *, names: dict[str, str]) -> Show:
     from device.wiring.daemon import open_daemon  # noqa: PLC0415
 
     shown = public_name(config.camera.source)
@@ -190,7 +224,7 @@ def _watch(state: Path, config: Config, console: Console, *, names: dict[str, st
     with open_daemon(state, config, signals=signals, on_decision=decided) as daemon, stopping(daemon):
         threshold[0] = daemon.threshold
         daemon.run()
-    return scene
+    return Show([scene], good=True, interrupted=False)  # a signal is how watching ends
 
 
 def _print_decision(console: Console, decision: Decision, *, names: dict[str, str], threshold: float) -> None:
@@ -207,7 +241,7 @@ def _verify(state: Path, config: Config) -> dict[str, Any]:
         return dict(verbs.answer(AuditVerifyRequest()))
 
 
-def _report(scenes: list[Scene], audit: dict[str, Any], *, state: Path, rendered: bool, good: bool) -> dict[str, Any]:
+def _report(shown: Show, audit: dict[str, Any], *, state: Path, rendered: bool) -> dict[str, Any]:
     return {
         "simulated": True,
         "rendered_visitors": rendered,
@@ -218,8 +252,9 @@ def _report(scenes: list[Scene], audit: dict[str, Any], *, state: Path, rendered
                 "expected": str(scene.expected) if rendered else None,
                 "decisions": [decision_json(decision) for decision in scene.decisions],
             }
-            for scene in scenes
+            for scene in shown.scenes
         ],
         "audit": audit,
-        "ok": good and bool(audit["sound"]),
+        "interrupted": shown.interrupted,
+        "ok": shown.good and bool(audit["sound"]),
     }

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,15 +97,25 @@ def with_source(config: Config, *, source: str | None, fast: bool) -> Config:
     return config.model_copy(update={"camera": config.camera.model_copy(update=changes)})
 
 
+@dataclass(slots=True)
+class Interruption:
+    """Whether a signal has come."""
+
+    came: bool = False
+
+
 @contextmanager
-def stopping(daemon: Daemon) -> Iterator[None]:
-    """SIGTERM and SIGINT stop the daemon in order until the end of the block."""
-    before = {
-        number: signal.signal(number, lambda *_: daemon.stop(cause="signal"))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+def stopping(daemon: Daemon) -> Iterator[Interruption]:
+    """SIGTERM and SIGINT stop the daemon in order until the end of the block; whether one came is told."""
+    interruption = Interruption()
+
+    def stop(*_: object) -> None:
+        interruption.came = True
+        daemon.stop(cause="signal")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield interruption
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from device.commands.demo import Scene, default_photos
-from device.errors import CameraError
-from device.types import Reason
+from device.commands.demo import Scene, default_photos, typed_command
+from device.errors import BusyError, CameraError, FullError
+from device.types import Decision, Reason
+from device.wiring.stage import Actor
+from device.wiring.state import own_demo
 from tests.commands.test_wording import decision
 
 
@@ -110,3 +116,142 @@ def test_a_scene_is_as_expected_by_its_first_decision_and_no_other_grant() -> No
     assert not Scene("print", Reason.NOT_LIVE, [denied, granted]).as_expected
     assert not Scene("print", Reason.NOT_LIVE, []).as_expected
     assert not Scene("friend", Reason.GRANTED, [denied, granted]).as_expected
+
+
+class Play:
+    """A door that decides what it is told to, in the place of scene and daemon."""
+
+    def __init__(self, *reasons: Reason, interrupted: bool = False) -> None:
+        self._reasons = reasons
+        self._interrupted = interrupted
+        self._cast: Sequence[Actor] = ()
+
+    def open_stage(self, _state: Path, _config: Any, cast: Sequence[Actor], **_: Any) -> Any:
+        """Take the cast."""
+        self._cast = cast
+        return SimpleNamespace()
+
+    @contextmanager
+    def open_daemon(self, *_: Any, on_decision: Callable[[Decision], None], **__: Any) -> Iterator[Any]:
+        """A daemon that ends by itself."""
+
+        def run() -> None:
+            for actor, reason in zip(self._cast, self._reasons, strict=False):
+                actor.on_arrival()
+                on_decision(decision(reason))
+            if self._interrupted:
+                signal.raise_signal(signal.SIGINT)
+
+        yield SimpleNamespace(threshold=0.9, run=run, stop=lambda **_: None)
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Play], None]:
+    """Have the next demo played so."""
+
+    def install(play: Play) -> None:
+        monkeypatch.setattr("device.wiring.stage.open_stage", play.open_stage)
+        monkeypatch.setattr("device.wiring.daemon.open_daemon", play.open_daemon)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("reasons", "code"),
+    [
+        ((Reason.GRANTED, Reason.NO_MATCH, Reason.NOT_LIVE), 0),
+        ((Reason.GRANTED, Reason.NO_MATCH, Reason.GRANTED), 1),
+        ((Reason.NO_MATCH, Reason.NO_MATCH, Reason.NOT_LIVE), 1),
+        ((Reason.GRANTED, Reason.NO_MATCH), 1),
+        ((Reason.GRANTED,), 1),
+        ((), 1),
+    ],
+)
+def test_a_demo_that_is_wrong_or_stops_early_fails(
+    state_with_pack: Path,
+    doorward: Any,
+    photos: Path,
+    play: Callable[[Play], None],
+    reasons: tuple[Reason, ...],
+    code: int,
+) -> None:
+    """Its exit code and its JSON say so: two of three visitors are no demo."""
+    play(Play(*reasons))
+    done = doorward("demo", "--photos", photos, "--json")
+    assert done.code == code, done.err
+    assert done.json["ok"] is (code == 0)
+    assert done.json["interrupted"] is False
+    assert ("did not decide as it should have" in done.err) is (code != 0)
+
+
+@pytest.mark.parametrize("reasons", [(Reason.GRANTED,), (Reason.GRANTED, Reason.NO_MATCH, Reason.NOT_LIVE)])
+def test_an_interrupted_demo_says_so_and_blames_nobody(
+    state_with_pack: Path, doorward: Any, photos: Path, play: Callable[[Play], None], reasons: tuple[Reason, ...]
+) -> None:
+    """130; what was seen until then is told, and is not ok."""
+    play(Play(*reasons, interrupted=True))
+    done = doorward("demo", "--photos", photos, "--json")
+    assert done.code == 130
+    assert "error: interrupted" in done.err
+    assert "did not decide" not in done.err
+    assert done.json["ok"] is False
+    assert done.json["interrupted"] is True
+    assert len(done.json["visits"]) == len(reasons)
+
+
+def test_a_second_demo_is_refused_before_it_touches_the_first(
+    state_with_pack: Path, doorward: Any, photos: Path, play: Callable[[Play], None]
+) -> None:
+    """Between enrolment and daemon too, where nobody owns the state itself."""
+    play(Play(Reason.GRANTED, Reason.NO_MATCH, Reason.NOT_LIVE))
+    assert doorward("demo", "--photos", photos).code == 0
+    database = state_with_pack / "demo" / "doorward.db"
+    before = database.read_bytes()
+    with own_demo(state_with_pack / "demo"):
+        done = doorward("demo", "--photos", photos)
+    assert done.code == BusyError.exit_code
+    assert "another demo runs" in done.err
+    assert database.read_bytes() == before
+    assert doorward("demo", "--photos", photos).code == 0
+
+
+def test_a_full_disk_is_no_mistake_in_the_program(
+    state_with_pack: Path, doorward: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """74, and what to do."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    done = doorward("demo", "--photos", photos)
+    assert done.code == FullError.exit_code
+    assert "No space left on device" in done.err
+    assert "make room" in done.err
+
+
+@pytest.mark.parametrize(
+    ("called", "said"),
+    [("/opt/doorward/.venv/bin/doorward", "/opt/doorward/.venv/bin/doorward"), ("pytest", "doorward")],
+)
+def test_the_command_to_look_further_can_be_typed_as_it_stands(
+    state_with_pack: Path,
+    doorward: Any,
+    photos: Path,
+    play: Callable[[Play], None],
+    monkeypatch: pytest.MonkeyPatch,
+    called: str,
+    said: str,
+) -> None:
+    """An environment that is not on the search path is named."""
+    play(Play(Reason.GRANTED, Reason.NO_MATCH, Reason.NOT_LIVE))
+    monkeypatch.setattr("sys.argv", [called])
+    done = doorward("demo", "--photos", photos)
+    assert f" {said} --state {state_with_pack / 'demo'} audit list\n" in done.out
+
+
+def test_a_command_of_this_folder_is_named_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Shorter than the whole path, and right as long as one stays."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(tmp_path / ".venv" / "bin" / "doorward")])
+    assert typed_command() == ".venv/bin/doorward"
