@@ -136,12 +136,13 @@ class Visitor:
 
     def compared(self, face: Face, embedding: Embedding, candidates: tuple[Candidate, ...]) -> None:
         """Take a comparison. A frame that does not agree with the first neither vouches for the face nor votes."""
-        self._compared_s = face.captured_s
-        if not self._agrees(embedding):
-            if self.asked:
-                return
+        agrees = self._agrees(embedding)
+        if not agrees and not self.asked:
             # Before anything was asked (a first look from afar, say) the newest look is the better beginning.
             self._start_anew()
+        self._compared_s = face.captured_s
+        if not agrees and self.asked:
+            return
         if self.first is None:
             self.first, self._rest = embedding, face.pose
             self.first_usable_s = face.captured_s if self.first_usable_s is None else self.first_usable_s
