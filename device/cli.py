@@ -22,7 +22,7 @@ from typer.exceptions import TyperException
 from device.commands import audit, check, demo, enroll, identify, people, status
 from device.commands import run as run_verb
 from device.commands.bench import verb as bench
-from device.commands.invocation import DEFAULT_STATE, Invocation
+from device.commands.invocation import DEFAULT_STATE, Invocation, need_verb
 from device.commands.output import complain, say
 from device.errors import DoorwardError, UsageError
 
@@ -39,7 +39,7 @@ def build() -> typer.Typer:
     """The command line with all verbs."""
     app = typer.Typer(
         add_completion=False,
-        no_args_is_help=True,
+        invoke_without_command=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         help="Face-recognition door controller.",
@@ -48,6 +48,12 @@ def build() -> typer.Typer:
     for register in VERBS:
         register(app)
     return app
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # called by position
+    if wanted:
+        say(f"doorward {_version()}")
+        raise typer.Exit
 
 
 def _options(
@@ -60,11 +66,11 @@ def _options(
         Path | None, typer.Option("--config", envvar="DOORWARD_CONFIG", help="The configuration (YAML), else defaults.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,  # noqa: ARG001  # looked at in run()
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    show_version: Annotated[  # noqa: ARG001  # its callback deals with it
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
-    if show_version:
-        say(f"doorward {_version()}")
-        raise typer.Exit
+    need_verb(context)
     context.obj = Invocation(state=state, config_file=config)
 
 
@@ -87,7 +93,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain(exc.message, hint=exc.hint)
         return exc.exit_code
     except TyperException as exc:
-        complain(exc.format_message(), hint="doorward --help")
+        context: typer.Context | None = getattr(exc, "ctx", None)
+        complain(exc.format_message(), hint=f"{context.command_path if context is not None else 'doorward'} --help")
         return UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted", hint="")

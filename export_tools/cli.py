@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -26,6 +27,8 @@ from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_
 from export_tools.fetch import Fetcher, default_cache, fetch_photos
 
 DEFAULT_STATE: Final = ".doorward"
+#: So many characters of a name stand before a bar.
+_BAR_NAME: Final = 24
 
 
 class TerminalReporter:
@@ -42,7 +45,7 @@ class TerminalReporter:
         """A bar for one file."""
         if self._console.is_terminal:
             self._progress.start()
-            self._task = self._progress.add_task(name, total=total, completed=done)
+            self._task = self._progress.add_task(_short(name), total=total, completed=done)
         else:
             self.note(f"fetching {name} ({(total - done) / 1e6:.1f} MB)")
 
@@ -61,6 +64,11 @@ class TerminalReporter:
     def note(self, text: str) -> None:
         """One line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _short(name: str) -> str:
+    """An archive's name without version and platform, which would leave no room for the bar on 80 columns."""
+    return name.partition("-")[0][:_BAR_NAME]
 
 
 def _fetcher(options: argparse.Namespace) -> Fetcher:
@@ -163,8 +171,16 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"{self.prog} --help")
 
 
+def _version() -> str:
+    try:
+        return version("doorward")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="doorward-export", description="Bring archives, build model packs, verify them.")
+    parser.add_argument("--version", action="version", version=f"doorward-export {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, action: Any, text: str) -> argparse.ArgumentParser:

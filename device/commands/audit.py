@@ -12,7 +12,7 @@ import typer
 
 from device.app.requests import MAX_PAGE, AuditExportRequest, AuditListRequest, AuditVerifyRequest
 from device.audit.export import write_csv, write_json_lines
-from device.commands.invocation import JsonOption, invocation
+from device.commands.invocation import JsonOption, invocation, need_verb
 from device.commands.moments import parse_moment
 from device.commands.output import local_time, print_json, print_table, say, short
 from device.commands.session import Session
@@ -26,7 +26,8 @@ UntilOption = Annotated[str | None, typer.Option("--until", help="Until the end 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    audit = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What happened at the door.")
+    audit = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="What happened at the door.")
+    audit.callback()(need_verb)
     for name, verb in (("list", show), ("verify", verify), ("export", export)):
         audit.command(name)(verb)
     app.add_typer(audit, name="audit")

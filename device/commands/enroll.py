@@ -26,9 +26,12 @@ def enroll(
     name: Annotated[str, typer.Argument(help="The person's name, for people's eyes only.")],
     photos: Annotated[list[Path], typer.Argument(help="One to twenty photographs; three are a good number.")],
     *,
-    valid_from: Annotated[str | None, typer.Option(help="Let in from this day or time on.")] = None,
+    valid_from: Annotated[
+        str | None, typer.Option("--valid-from", "--from", help="Let in from this day or time on.")
+    ] = None,
     valid_until: Annotated[
-        str | None, typer.Option(help="Let in until the end of this day, or until this time.")
+        str | None,
+        typer.Option("--valid-until", "--until", help="Let in until the end of this day, or until this time."),
     ] = None,
     allow_duplicate: Annotated[
         bool, typer.Option("--allow-duplicate", help="Enrol although this face is enrolled already (twins).")

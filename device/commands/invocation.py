@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ class Invocation:
     def verbs(self, *, create: bool = False) -> AbstractContextManager[Session]:
         """Whoever answers: the daemon, or the state itself, made where ``create``. Raises DoorwardError."""
         return open_verbs(self.state, self.config(), create=create)
+
+
+def need_verb(context: typer.Context) -> None:
+    """Of a group of verbs: called without any, it explains itself on standard error, as a wrong call."""
+    if context.invoked_subcommand is None:
+        sys.stderr.write(context.get_help() + "\n")
+        raise typer.Exit(UsageError.exit_code)
 
 
 def invocation(context: typer.Context) -> Invocation:

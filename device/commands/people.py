@@ -17,7 +17,7 @@ from device.app.requests import (
     PeopleShowRequest,
     Validity,
 )
-from device.commands.invocation import JsonOption, invocation
+from device.commands.invocation import JsonOption, invocation, need_verb
 from device.commands.moments import parse_moment
 from device.commands.output import local_time, print_json, print_table, say, short
 from device.errors import UsageError
@@ -28,7 +28,8 @@ WhoArgument = Annotated[str, typer.Argument(metavar="WHO", help="Name, handle, o
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    people = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Who is enrolled.")
+    people = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Who is enrolled.")
+    people.callback()(need_verb)
     for name, verb in (
         ("list", show_all),
         ("show", show),
@@ -103,14 +104,19 @@ def validity(
     context: typer.Context,
     who: WhoArgument,
     *,
-    valid_from: Annotated[str | None, typer.Option("--from", help="Let in from this day or time on.")] = None,
-    valid_until: Annotated[str | None, typer.Option("--until", help="Let in until the end of this day.")] = None,
+    valid_from: Annotated[
+        str | None, typer.Option("--valid-from", "--from", help="Let in from this day or time on.")
+    ] = None,
+    valid_until: Annotated[
+        str | None,
+        typer.Option("--valid-until", "--until", help="Let in until the end of this day, or until this time."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """From when until when a person is let in; what is not given has no limit."""
     limits = Validity(
-        valid_from=None if valid_from is None else parse_moment(valid_from, option="--from"),
-        valid_until=None if valid_until is None else parse_moment(valid_until, option="--until", whole_day=True),
+        valid_from=None if valid_from is None else parse_moment(valid_from, option="--valid-from"),
+        valid_until=None if valid_until is None else parse_moment(valid_until, option="--valid-until", whole_day=True),
     )
     _set(context, _request(PeopleSetRequest, who, validity=limits), as_json=as_json)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import device.cli
+import export_tools.cli
 from device.app.requests import MAX_ATTACHMENT_BYTES
 from device.errors import DoorwardError
 
@@ -56,6 +59,50 @@ def test_a_wrong_call_ends_with_message_hint_and_code(doorward: Any, arguments: 
     assert "Traceback" not in done.err
     assert "\x1b" not in done.err
     assert not done.out
+
+
+@pytest.mark.parametrize("words", [(), ("people",), ("audit",)])
+def test_a_group_without_a_verb_explains_itself(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    """64 and its help, which is no error message."""
+    assert device.cli.run(list(words)) == 64
+    told = capsys.readouterr()
+    assert told.err.startswith(f"Usage: {' '.join(('doorward', *words))} ")
+    assert "error: " not in told.err
+    assert not told.out
+
+
+@pytest.mark.parametrize("tool", [device.cli.run, export_tools.cli.run])
+def test_the_version_is_told_without_a_verb(tool: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone on standard output, 0."""
+    with suppress(SystemExit):  # of argparse, with 0
+        assert tool(["--version"]) == 0
+    told = capsys.readouterr()
+    assert re.fullmatch(r"doorward(-export)? (\d+\.\d+\.\d+|\(not installed\))\n", told.out)
+    assert not told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("enroll",), "doorward enroll --help"),
+        (("people", "validity"), "doorward people validity --help"),
+        (("people", "nonsense"), "doorward people --help"),
+        (("nonsense",), "doorward --help"),
+    ],
+)
+def test_a_wrong_call_points_to_the_help_of_its_verb(doorward: Any, arguments: tuple[str, ...], hint: str) -> None:
+    """Not to the list of all of them."""
+    assert f"hint: {hint}\n" in doorward(*arguments).err
+
+
+def test_limits_in_time_have_the_same_names_everywhere(doorward: Any) -> None:
+    """What was learned for one verb holds for the other."""
+    for verb in (("enroll", "Ada", __file__), ("people", "validity", "Ada")):
+        for option in ("--from", "--until", "--valid-from", "--valid-until"):
+            done = doorward(*verb, option, "soon")
+            assert done.code == 64
+            assert "No such option" not in done.err
+            assert "soon" in done.err
 
 
 def test_all_configuration_problems_are_told(doorward: Any, tmp_path: Path) -> None:

@@ -289,3 +289,15 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere() -> None:
         assert expected in screen.getvalue()
         assert "a.zip" in screen.getvalue()
         assert "b.zip" in screen.getvalue()
+
+
+def test_an_archives_name_leaves_room_for_its_bar() -> None:
+    """On the 80 columns of a usual terminal, next to size and time."""
+    screen = io.StringIO()
+    reporter = cli.TerminalReporter(Console(file=screen, force_terminal=True, width=80))
+    name = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
+    reporter.begin(name, total=1_000_000, done=0)
+    reporter.at(1_000_000)
+    reporter.end()
+    assert "━" * 20 in screen.getvalue()
+    assert "mediapipe " in screen.getvalue()
