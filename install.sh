@@ -41,6 +41,12 @@ END
 
 say() { printf '%s\n' "$*" >&2; }
 
+wrong_call() {
+  say "$1"
+  usage >&2
+  exit 2
+}
+
 # ---- What is there: nothing in this part writes ---------------------------------------------------------------------------------------
 
 find_python() {
@@ -73,7 +79,7 @@ END
 
 existing_parent() {
   local folder=$1
-  while [ ! -d "$folder" ]; do folder=$(dirname -- "$folder"); done
+  while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
   printf '%s' "$folder"
 }
 
@@ -83,11 +89,36 @@ disk_of() { df -Pk -- "$1" | awk 'NR == 2 { print $6 }'; }
 check_folder() { # FOLDER NEEDED_MB: prints what is wrong with it
   local folder
   folder=$(existing_parent "$1")
-  if [ ! -w "$folder" ]; then
+  if [ ! -d "$folder" ]; then
+    echo "$1 cannot be made: $folder is not a folder"
+  elif [ ! -w "$folder" ]; then
     echo "$1 cannot be written by $(id -un)"
   elif [ "$(free_mb "$folder")" -lt "$2" ]; then
     echo "$(disk_of "$folder") has $(free_mb "$folder") MB free, $2 MB are needed for $1"
   fi
+}
+
+# LINES OF WHAT IS WRONG [APT PACKAGES]: says them, if there are any, and ends.
+refuse() {
+  local problem
+  [ -n "$1" ] || return 0
+  say "Doorward cannot be set up on this machine yet:"
+  while IFS= read -r problem; do say "  - $problem"; done <<<"$1"
+  [ -z "${2:-}" ] || say "sudo apt install $2"
+  say "Nothing has been written."
+  exit 3
+}
+
+# Of a set-up that is complete: that its folders can still be written. Quick, and asks nobody.
+probe_folders() {
+  local folder problem hint=""
+  local -a wrong=()
+  for folder in "$root" "$venv" "$state" "$cache" "$cache/tmp"; do
+    [ "$folder" != "$cache" ] || hint=" (DOORWARD_CACHE names another folder)"
+    problem=$(check_folder "$folder" 0)
+    [ -z "$problem" ] || wrong+=("$problem$hint")
+  done
+  refuse "$(printf '%s\n' "${wrong[@]}")"
 }
 
 probe() {
@@ -127,12 +158,7 @@ probe() {
       wrong+=("pip reaches no package index (network? proxy? PIP_INDEX_URL?): $(grep -v '^WARNING: pip index' <<<"$answer" | tail -n 1)")
     fi
   fi
-  [ "${#wrong[@]}" -gt 0 ] || return 0
-  say "Doorward cannot be set up on this machine yet:"
-  for problem in "${wrong[@]}"; do say "  - $problem"; done
-  [ "${#apt[@]}" = 0 ] || say "sudo apt install ${apt[*]}"
-  say "Nothing has been written."
-  exit 3
+  refuse "$(printf '%s\n' "${wrong[@]}")" "${apt[*]}"
 }
 
 # ---- Set-up: each step is stamped when it is complete, so that the next run passes it by --------------------------------------------
@@ -243,7 +269,9 @@ install_bench() {
 }
 
 set_up() {
-  if ! stamped environment "$(environment_key)"; then
+  if stamped environment "$(environment_key)"; then
+    probe_folders
+  else
     probe
   fi
   mkdir -p -- "$cache/tmp"
@@ -264,9 +292,9 @@ verb=${1:---help}
 shift || true
 case "$verb" in
   demo | test) ;;
-  setup) [ $# = 0 ] || [ "$*" = --bench ] || { usage >&2; exit 2; } ;;
+  setup) [ $# = 0 ] || [ "$*" = --bench ] || wrong_call "setup does not know: $*" ;;
   --help | -h) usage; exit 0 ;;
-  *) usage >&2; exit 2 ;;
+  *) wrong_call "there is no verb: $verb" ;;
 esac
 
 export DOORWARD_CACHE="$cache" DOORWARD_STATE="$state" TMPDIR="$cache/tmp" PIP_CACHE_DIR="$cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -169,11 +170,49 @@ def test_the_demo_runs_in_the_callers_folder(newcomer: Newcomer, tmp_path: Path)
     assert newcomer.install("demo", "--source", "clip.mp4").stdout == f"{newcomer.folder} demo --source clip.mp4\n"
 
 
+def _set_up(newcomer: Newcomer) -> None:
+    """Pretend that the environment is complete: install.sh compares what it says of itself with its stamp."""
+    commands = newcomer.checkout / ".venv" / "bin"
+    stamps = newcomer.checkout / ".venv" / "doorward"
+    commands.mkdir(parents=True)
+    stamps.mkdir()
+    python = commands / "python"
+    python.write_text(f"#!{newcomer._bash()}\necho cp311-3.11.2\n")
+    python.chmod(0o755)
+    locks = newcomer.checkout / "config" / "lock"
+    digest = hashlib.sha256((locks / "pip.txt").read_bytes() + (locks / "cp311-x86_64.txt").read_bytes()).hexdigest()
+    (stamps / "lock").write_text("cp311-x86_64\n")
+    (stamps / "environment").write_text(f"{digest} cp311-3.11.2 {newcomer.checkout}\n")
+
+
+def test_a_cache_that_cannot_be_made_is_said_after_set_up_too(newcomer: Newcomer, tmp_path: Path) -> None:
+    """What was writable when it was set up need not be so today."""
+    _set_up(newcomer)
+    (tmp_path / "file").touch()
+    newcomer.variables["DOORWARD_CACHE"] = str(tmp_path / "file" / "cache")
+    done = newcomer.install("setup")
+    assert done.returncode == MISSING
+    assert f"{tmp_path}/file is not a folder (DOORWARD_CACHE names another folder)" in done.stderr
+    assert "mkdir" not in done.stderr
+    assert newcomer.written() == {".venv"}
+
+
+def test_a_checkout_that_cannot_be_written_is_said_after_set_up_too(newcomer: Newcomer) -> None:
+    """In words, not by whatever fails first."""
+    _set_up(newcomer)
+    (newcomer.checkout / ".doorward").touch()
+    done = newcomer.install("setup")
+    assert done.returncode == MISSING
+    assert f"{newcomer.checkout}/.doorward is not a folder" in done.stderr
+    assert newcomer.written() == {".venv", ".doorward"}
+
+
 @pytest.mark.parametrize("arguments", [("launch",), ("setup", "everything")])
 def test_an_unknown_verb_is_a_wrong_call(newcomer: Newcomer, arguments: tuple[str, ...]) -> None:
-    """The usage is shown."""
+    """The wrong word is named, the usage is shown."""
     done = newcomer.install(*arguments)
     assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith(f": {arguments[-1]}")
     assert "usage: ./install.sh demo" in done.stderr
     assert not newcomer.written()
 
