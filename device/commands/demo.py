@@ -25,7 +25,7 @@ from device.camera.sources import public_name
 from device.commands.invocation import JsonOption, invocation
 from device.commands.output import print_json
 from device.commands.run import stopping, with_source
-from device.commands.wording import decision_json, explain
+from device.commands.wording import decision_json, decision_line
 from device.config import Config
 from device.door.signals import ConsoleSignals
 from device.errors import DoorwardError, NotFoundError, UsageError
@@ -228,10 +228,8 @@ def _watch(state: Path, config: Config, console: Console, *, names: dict[str, st
 
 
 def _print_decision(console: Console, decision: Decision, *, names: dict[str, str], threshold: float) -> None:
-    outcome = ("GRANTED", "bold green") if decision.granted else (f"DENIED {decision.reason}", "bold red")
     name = names.get(decision.claimed) if decision.claimed is not None else None
-    words = f"  {explain(decision, name=name, threshold=threshold)}"
-    console.print(Text.assemble("  ", outcome, words), soft_wrap=True)
+    console.print(decision_line(decision, name=name, threshold=threshold), soft_wrap=True)
 
 
 def _verify(state: Path, config: Config) -> dict[str, Any]:

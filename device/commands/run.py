@@ -17,7 +17,7 @@ from device.camera.sources import classify_source, public_name
 from device.commands.invocation import invocation
 from device.commands.memory import keep_memory_private
 from device.commands.output import print_json
-from device.commands.wording import decision_json
+from device.commands.wording import decision_json, decision_line
 from device.config import Config
 from device.door.signals import ConsoleSignals
 from device.errors import CameraError, ConfigError, StateError
@@ -59,17 +59,21 @@ def run(
     set_up_logging(config.log.level)
     keep_memory_private()
 
+    console = Console(stderr=True, highlight=False)
+
     def report(decision: Decision) -> None:
         if as_json:
             print_json({"event": "decision", **decision_json(decision)})
             sys.stdout.flush()
+        else:
+            console.print(decision_line(decision, name=None, threshold=daemon.threshold), soft_wrap=True)
 
     def ready() -> None:
         if as_json:
             print_json({"event": "ready", "after_s": round(time.monotonic() - began_s, 3)})
             sys.stdout.flush()
 
-    signals = ConsoleSignals(Console(stderr=True, highlight=False))
+    signals = ConsoleSignals(console)
     with (
         open_daemon(asked.state, config, signals=signals, on_decision=report, on_ready=ready) as daemon,
         stopping(daemon),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from rich.text import Text
+
 from device.types import Decision, Reason, StepEvidence
 
 _WORDS = {
@@ -47,6 +49,12 @@ def explain(decision: Decision, *, name: str | None, threshold: float) -> str:
     return "; ".join(parts)
 
 
+def decision_line(decision: Decision, *, name: str | None, threshold: float) -> Text:
+    """A decision as one line of a terminal: what, and why; ``name`` and ``threshold`` as in :func:`explain`."""
+    outcome = ("GRANTED", "bold green") if decision.granted else (f"DENIED {decision.reason}", "bold red")
+    return Text.assemble("  ", outcome, f"  {explain(decision, name=name, threshold=threshold)}")
+
+
 def _steps(steps: tuple[StepEvidence, ...]) -> str:
     passed = sum(step.outcome == "passed" for step in steps)
     last = steps[-1]
@@ -57,15 +65,14 @@ def _steps(steps: tuple[StepEvidence, ...]) -> str:
     return f"{turns}, depth {min(residuals):.3f} or more" if residuals else turns
 
 
-def decision_json(decision: Decision, *, name: str | None = None) -> dict[str, Any]:
-    """A decision for machines: stable words, no number that JSON does not know."""
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision for machines: stable words, handles but no names, no number that JSON does not know."""
     evidence = decision.liveness
     return {
         "outcome": "granted" if decision.granted else "denied",
         "reason": str(decision.reason),
         "person": decision.person,
         "claimed": decision.claimed,
-        "name": name,
         "similarity": _number(decision.similarity),
         "runner_up": _number(decision.runner_up),
         "votes": decision.votes,

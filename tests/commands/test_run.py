@@ -101,6 +101,13 @@ def test_decisions_are_events_without_a_name(state_with_pack: Path, doorward: An
     assert all(event["outcome"] == "denied" for event in decisions)
     assert handle in {event["claimed"] for event in decisions}
     assert "Lovelace" not in done.out + done.err
+    assert "DENIED" not in done.err
+    for_people = doorward("run", "--source", clip, "--fast")
+    lines = [line for line in for_people.err.splitlines() if line.startswith(("  GRANTED  ", "  DENIED "))]
+    assert [line.split()[1] for line in lines] == [event["reason"] for event in decisions]
+    assert all("; " in line or len(line.split()) > 3 for line in lines)
+    assert "Lovelace" not in for_people.err
+    assert not for_people.out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -167,6 +174,16 @@ def test_a_source_that_is_none_is_an_error_with_a_hint(
     assert done.code == code, done.err
     assert "hint: " in done.err
     assert "mistake in the program" not in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_empty_folder_is_refused_before_anything_runs(state_with_pack: Path, doorward: Any, tmp_path: Path) -> None:
+    """No start is on record, nothing is logged as a breakdown."""
+    (tmp_path / "empty").mkdir()
+    done = doorward("run", "--source", tmp_path / "empty", "--fast")
+    assert done.code == CameraError.exit_code
+    assert "CRITICAL" not in done.err
+    assert not doorward("audit", "list", "--json").json["entries"]
 
 
 def test_a_state_is_not_made_by_mistyping(tmp_path: Path, doorward: Any, clip: Path) -> None:
