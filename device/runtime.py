@@ -195,7 +195,11 @@ class Daemon:
                 body()
             except BaseException as exc:  # noqa: BLE001  # the main thread raises it again
                 self._failure = self._failure or exc
-                _log.critical("thread %s: %r", threading.current_thread().name, exc, exc_info=exc)
+                name = threading.current_thread().name
+                if isinstance(exc, DoorwardError):  # said on purpose: where in the program does not matter
+                    _log.critical("thread %s: %s", name, exc.message)
+                else:
+                    _log.critical("thread %s: %r", name, exc, exc_info=exc)
                 self.stop(cause="error")
 
         return guarded

@@ -109,16 +109,7 @@ class PictureFolder:
 
     def open(self) -> None:
         """List the pictures. Raises CameraError when there are none."""
-        try:
-            found = sorted(entry for entry in self._path.iterdir() if _is_picture(entry))
-        except OSError as exc:
-            raise CameraError(f"cannot read the folder {self._path}: {exc.strerror}", hint="check the path") from exc
-        if not found:
-            raise CameraError(
-                f"the folder {self._path} holds no picture",
-                hint=f"put files in it: {', '.join(sorted(PICTURE_SUFFIXES))}",
-            )
-        self._pictures = tuple(found)
+        self._pictures = list_pictures(self._path)
         self._next = 0
         self._pace.start()
 
@@ -143,6 +134,20 @@ class PictureFolder:
     def close(self) -> None:
         """Forget the list; harmless when closed already."""
         self._pictures = None
+
+
+def list_pictures(folder: Path) -> tuple[Path, ...]:
+    """The pictures of a folder in the order of their names. Raises CameraError when there are none."""
+    try:
+        found = sorted(entry for entry in folder.iterdir() if _is_picture(entry))
+    except OSError as exc:
+        raise CameraError(f"cannot read the folder {folder}: {exc.strerror}", hint="check the path") from exc
+    if not found:
+        raise CameraError(
+            f"the folder {folder} holds no picture",
+            hint=f"put files in it: {', '.join(sorted(PICTURE_SUFFIXES))}",
+        )
+    return tuple(found)
 
 
 def _is_picture(entry: Path) -> bool:

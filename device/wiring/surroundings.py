@@ -7,7 +7,7 @@ from pathlib import Path
 
 from device.camera.opencv import OpenCvCamera
 from device.camera.pace import FastPace, NativePace, Pace
-from device.camera.recorded import PictureFolder, VideoFile
+from device.camera.recorded import PictureFolder, VideoFile, list_pictures
 from device.camera.sources import SourceKind, classify_source
 from device.clock import SystemClock
 from device.config import Config
@@ -28,7 +28,10 @@ def open_source(config: Config, clock: Clock, *, wait: Callable[[float], object]
         return OpenCvCamera(config.camera, clock)
     path = Path(config.camera.source)
     pace = _pace(config, clock, wait=wait)
-    return VideoFile(path, pace) if kind is SourceKind.VIDEO else PictureFolder(path, pace, fps=config.camera.fps)
+    if kind is SourceKind.VIDEO:
+        return VideoFile(path, pace)
+    list_pictures(path)  # an empty folder is refused here, before a daemon runs on it
+    return PictureFolder(path, pace, fps=config.camera.fps)
 
 
 def open_recording(path: Path) -> FrameSource:

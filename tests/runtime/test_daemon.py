@@ -295,7 +295,7 @@ def _fits(door: Doorway, record: Stopped, *, count: int) -> bool:
     return True
 
 
-def test_a_recording_that_breaks_is_an_error_and_no_end(rig: Rig) -> None:
+def test_a_recording_that_breaks_is_an_error_and_no_end(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """The source fails in the middle: the daemon ends with what the camera said."""
 
     def script() -> Iterator[tuple[Someone, ...]]:
@@ -305,6 +305,9 @@ def test_a_recording_that_breaks_is_an_error_and_no_end(rig: Rig) -> None:
     with pytest.raises(CameraError, match="damaged"):
         rig.play(script)
     assert rig.last_words() == "error"
+    told = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert told
+    assert all(record.exc_info is None for record in told)  # it was said on purpose; no traceback
 
 
 def test_a_camera_that_is_lost_dismisses_the_visit_and_is_opened_again(rig: Rig) -> None:
