@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from device.app.answers import Json, about, enrolment_json, person_json, raw_entry, template_json, within
-from device.app.enrolment import Enroller, EnrolmentResult
+from device.app.enrolment import Enroller, EnrolmentResult, require_different
 from device.app.frames import AttachedFile
 from device.app.ledger import Ledger
 from device.app.requests import (
@@ -223,6 +223,7 @@ class ControlVerbs:
         """Enrol a person; each photograph is a job of its own, so that the door is attended to in between."""
         if not files:
             raise UsageError("no photograph given", hint="give one to five, three is a good number")
+        require_different(files)
         enroller = self._run_on_gate(self._enroller)
         portraits = []
         for file in files:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from device.app.frames import AttachedFile
 from device.app.roster import Roster
 from device.errors import EnrolmentError, UsageError
 from device.gallery.template import mean_template
@@ -72,6 +73,23 @@ class EnrolmentResult:
     lookalikes: tuple[Lookalike, ...]
     namesakes: tuple[Person, ...]
     not_compared: int
+
+
+def require_different(files: Sequence[AttachedFile]) -> None:
+    """Refuse one photograph given twice: it would count as two that agree.
+
+    Raises:
+        EnrolmentError: ``same_photo``, naming both files.
+    """
+    seen: dict[bytes, str] = {}
+    for file in files:
+        if file.content in seen:
+            raise EnrolmentError(
+                f"{file.name} and {seen[file.content]} are the same photograph",
+                reason="same_photo",
+                hint="give each photograph once; several different ones make the face easier to recognise",
+            )
+        seen[file.content] = file.name
 
 
 class Enroller:

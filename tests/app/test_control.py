@@ -114,6 +114,16 @@ def test_photographs_are_separate_jobs_for_the_gate(state: Any) -> None:
     assert len(jobs) == 5
 
 
+def test_one_photograph_given_twice_is_not_two(state: Any) -> None:
+    """It would count as two that agree; both files are named, and nothing has changed."""
+    state.eyes.portrait(50, unit(9))
+    first = photograph(50)
+    with pytest.raises(EnrolmentError, match=r"copy\.png and .* are the same") as refused:
+        state.verbs.answer(EnrollRequest(name="Ada"), (first, AttachedFile("copy.png", first.content)))
+    assert refused.value.reason == "same_photo"
+    assert not state.verbs.answer(PeopleListRequest())["people"]
+
+
 def test_a_busy_gate_changes_nothing(state: Any) -> None:
     """What the gate cannot run is an error, not half a change."""
 
