@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,10 +182,14 @@ class Pack:
         where = f"the {role} model {self.directory / entry.file}"
         for other, foreign in self.manifest.models.items():
             if digest == foreign.sha256:
-                raise _refuse(f"{where} is the {other} model in the wrong place", reason="swapped")
+                raise _refuse(self.directory, f"{where} is the {other} model in the wrong place", reason="swapped")
         if len(data) != entry.size_bytes:
-            raise _refuse(f"{where} does not have the size in the manifest, {entry.size_bytes} bytes", reason="size")
-        raise _refuse(f"{where} does not have the sha256 in the manifest", reason="altered")
+            raise _refuse(
+                self.directory,
+                f"{where} does not have the size in the manifest, {entry.size_bytes} bytes",
+                reason="size",
+            )
+        raise _refuse(self.directory, f"{where} does not have the sha256 in the manifest", reason="altered")
 
 
 def load_pack(directory: Path, *, mac_key: bytes) -> Pack:
@@ -208,7 +213,7 @@ def load_pack(directory: Path, *, mac_key: bytes) -> Pack:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise _refuse(
-            f"the manifest of {directory} is not of this version: {place}: {first['msg']}", reason="schema"
+            directory, f"the manifest of {directory} is not of this version: {place}: {first['msg']}", reason="schema"
         ) from exc
     pack = Pack(directory=directory, manifest=manifest)
     _compare_folder(pack)
@@ -222,7 +227,7 @@ def write_manifest(directory: Path, manifest: Manifest, *, mac_key: bytes) -> No
         PackError: ``unwritable``.
     """
     data = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
-    key_id, tag = _tags(data, mac_key=mac_key)
+    key_id, tag = _tags(data, mac_key=mac_key, directory=directory)
     try:
         for name, content in ((MANIFEST_NAME, data), (MAC_NAME, b" ".join((_MAC_HEADER, key_id, tag)) + b"\n")):
             with (directory / name).open("xb") as file:
@@ -230,33 +235,41 @@ def write_manifest(directory: Path, manifest: Manifest, *, mac_key: bytes) -> No
                 file.flush()
                 os.fsync(file.fileno())
     except OSError as exc:
-        raise _refuse(f"cannot write the manifest into {directory}: {exc.strerror}", reason="unwritable") from exc
+        raise _refuse(
+            directory, f"cannot write the manifest into {directory}: {exc.strerror}", reason="unwritable"
+        ) from exc
 
 
-def _refuse(message: str, *, reason: str) -> PackError:
-    hint = "build the pack again: doorward-export convert --force"
+def _refuse(directory: Path, message: str, *, reason: str) -> PackError:
+    """``directory`` is the pack's, PACKS/NAME below the state directory."""
+    command = f"doorward-export convert --pack {directory.name} --state {shlex.quote(str(directory.parent.parent))}"
+    hint = f"build the pack again: {command} --force"
     if reason == "wrong_key":
-        hint = "this pack was built for another state directory; build one here: doorward-export convert"
+        hint = f"this pack was built for another state directory; build one here: {command}"
     return PackError(message, reason=reason, hint=hint)
 
 
-def _tags(manifest: bytes, *, mac_key: bytes) -> tuple[bytes, bytes]:
+def _tags(manifest: bytes, *, mac_key: bytes, directory: Path) -> tuple[bytes, bytes]:
     """Key identifier (tells a foreign key from an altered manifest; says nothing about the key) and MAC, in hex."""
     if len(mac_key) != _MAC_KEY_BYTES:
-        raise _refuse(f"the pack key has {len(mac_key)} bytes instead of {_MAC_KEY_BYTES}", reason="wrong_key")
+        raise _refuse(
+            directory, f"the pack key has {len(mac_key)} bytes instead of {_MAC_KEY_BYTES}", reason="wrong_key"
+        )
     key_id = hmac.digest(mac_key, _MAC_HEADER + b" key", "sha256").hex()[:16].encode()
     return key_id, hmac.digest(mac_key, _MAC_HEADER + b" manifest\n" + manifest, "sha256").hex().encode()
 
 
 def _verify_mac(manifest: bytes, line: bytes, *, mac_key: bytes, directory: Path) -> None:
-    key_id, tag = _tags(manifest, mac_key=mac_key)
+    key_id, tag = _tags(manifest, mac_key=mac_key, directory=directory)
     parts = line.removesuffix(b"\n").split(b" ")
     if len(parts) != 3 or parts[0] != _MAC_HEADER or len(parts[1]) != len(key_id) or len(parts[2]) != len(tag):
-        raise _refuse(f"{directory / MAC_NAME} is not a complete manifest seal", reason="mac_malformed")
+        raise _refuse(directory, f"{directory / MAC_NAME} is not a complete manifest seal", reason="mac_malformed")
     if not hmac.compare_digest(parts[1], key_id):
-        raise _refuse(f"the manifest of {directory} is sealed under another key", reason="wrong_key")
+        raise _refuse(directory, f"the manifest of {directory} is sealed under another key", reason="wrong_key")
     if not hmac.compare_digest(parts[2], tag):
-        raise _refuse(f"the manifest of {directory} was altered after it was built", reason="manifest_altered")
+        raise _refuse(
+            directory, f"the manifest of {directory} was altered after it was built", reason="manifest_altered"
+        )
 
 
 def _compare_folder(pack: Pack) -> None:
@@ -264,12 +277,14 @@ def _compare_folder(pack: Pack) -> None:
     try:
         found = {path.name for path in pack.directory.iterdir()}
     except OSError as exc:
-        raise _refuse(f"cannot list {pack.directory}: {exc.strerror}", reason="unreadable") from exc
+        raise _refuse(pack.directory, f"cannot list {pack.directory}: {exc.strerror}", reason="unreadable") from exc
     if absent := sorted(wanted - found):
-        raise _refuse(f"{pack.directory} lacks {', '.join(absent)}", reason="missing")
+        raise _refuse(pack.directory, f"{pack.directory} lacks {', '.join(absent)}", reason="missing")
     if foreign := sorted(found - wanted):
         raise _refuse(
-            f"{pack.directory} holds files that the manifest does not name: {', '.join(foreign)}", reason="extra_file"
+            pack.directory,
+            f"{pack.directory} holds files that the manifest does not name: {', '.join(foreign)}",
+            reason="extra_file",
         )
 
 
@@ -284,11 +299,13 @@ def _read_file(directory: Path, name: str, *, limit: int) -> bytes:
             os.close(folder)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise _refuse(f"{directory / name} is not a regular file", reason="unreadable")
+                raise _refuse(directory, f"{directory / name} is not a regular file", reason="unreadable")
             return file.read(limit)
     except FileNotFoundError as exc:
-        raise _refuse(f"{directory / name} is missing", reason="missing") from exc
+        raise _refuse(directory, f"{directory / name} is missing", reason="missing") from exc
     except OSError as exc:
         if directory.is_symlink() or (directory / name).is_symlink():
-            raise _refuse(f"{directory / name} is reached through a symbolic link", reason="symlink") from exc
-        raise _refuse(f"{directory / name} cannot be read: {exc.strerror}", reason="unreadable") from exc
+            raise _refuse(
+                directory, f"{directory / name} is reached through a symbolic link", reason="symlink"
+            ) from exc
+        raise _refuse(directory, f"{directory / name} cannot be read: {exc.strerror}", reason="unreadable") from exc

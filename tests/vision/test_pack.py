@@ -282,3 +282,16 @@ def test_the_key_is_not_in_the_seal(pack: Path) -> None:
     assert KEY not in seal
     assert KEY.hex().encode()[:16] not in seal
     assert json.loads((pack / "manifest.json").read_bytes())["format"] == 1
+
+
+def test_the_hint_names_the_pack_and_the_state_that_it_was_found_in(tmp_path: Path) -> None:
+    """It can be typed as it stands, wherever the state directory is."""
+    directory = _fill(tmp_path / "a state" / "packs" / "door")
+    command = f"doorward-export convert --pack door --state '{tmp_path}/a state'"
+    with pytest.raises(PackError) as foreign:
+        load_pack(directory, mac_key=bytes(32))
+    assert foreign.value.hint.endswith(f": {command}")
+    (directory / "manifest.mac").unlink()
+    with pytest.raises(PackError) as missing:
+        load_pack(directory, mac_key=KEY)
+    assert missing.value.hint == f"build the pack again: {command} --force"
