@@ -173,6 +173,23 @@ def test_an_interruption_is_no_mistake(monkeypatch: pytest.MonkeyPatch, error: B
     assert device.cli.run([]) == code
 
 
+def test_an_interruption_while_loading_is_no_traceback() -> None:
+    """Half a second on a small board, in which somebody may have changed their mind."""
+    words = (
+        "import sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "from device.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "error: interrupted\n"
+
+
 def test_every_error_of_the_tree_has_a_code() -> None:
     """No class of the tree ends in 0, or in a code that a shell uses itself."""
 
