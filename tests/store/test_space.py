@@ -166,7 +166,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "none", str(place)], capture_output=True, check=False
     )
     if not mounted or mounted.returncode:
-        pytest.skip("needs the right to mount a small file system")
+        pytest.skip("needs the right to mount")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)
 
