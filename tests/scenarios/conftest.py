@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ class Appliance:
     def play(self, cast: Sequence[Actor], *, seed: int = 0, **parts: Any) -> list[Decision]:
         """Run the daemon on a rendered scene; what it decided."""
         decisions: list[Decision] = []
+        parts.setdefault("rng", random.Random(seed))  # noqa: S311  # a scene that can be repeated, prompts included
         stage = open_stage(self.state, self.config, cast, seed=seed)
         with open_daemon(self.state, self.config, stage=stage, on_decision=decisions.append, **parts) as daemon:
             daemon.run()
