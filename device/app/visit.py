@@ -7,7 +7,8 @@ A visit is one track of one face. What holds throughout:
 
 * Nothing that can be seen or timed outside depends on who somebody is before liveness has passed.
 * A frame votes only if it lies between two accepted liveness samples of its own track, and its embedding agrees with
-  the track's first: whoever proved to be alive is who is compared.
+  the visit's first: whoever proved to be alive is who is compared.
+* Whoever is let in looked like the claimed person in every frame compared since the first prompt.
 * A granted decision is committed to the audit log before the relay moves. If it cannot be, the door stays shut.
 * Whatever breaks ends the visit as a denial, or as an exception that leaves the door locked.
 """

@@ -12,22 +12,7 @@ from hypothesis import strategies as st
 from device.app.enrolment import Portrait, _agreement
 from device.errors import EnrolmentError, UsageError
 from device.types import Box, Embedding, Face, Pose, Quality, QualityReason
-
-MODEL = "test-embedder-1"
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(128)
-    return Embedding(vector=(vector / np.linalg.norm(vector)).astype(np.float32), model=MODEL)
-
-
-def near(embedding: Embedding, *, cosine: float, seed: int = 99) -> Embedding:
-    base = embedding.vector.astype(np.float64)
-    other = np.random.default_rng(seed).standard_normal(base.size)
-    other -= (other @ base) * base
-    other /= np.linalg.norm(other)
-    vector = cosine * base + np.sqrt(1 - cosine**2) * other
-    return Embedding(vector=(vector / np.linalg.norm(vector)).astype(np.float32), model=embedding.model)
+from tests.app.conftest import near, unit
 
 
 def face(*reasons: QualityReason, width: float = 200.0) -> Face:
