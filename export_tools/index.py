@@ -58,6 +58,10 @@ def pip_settings() -> IndexSettings:
     Raises:
         DownloadError: pip cannot be asked, or is configured to use an index that is not reached over HTTP.
     """
+    return settings_in(_ask_pip())
+
+
+def _ask_pip() -> str:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     # -I: with -m alone, a module named pip in the caller's folder would run.
     command = [sys.executable, "-I", "-m", "pip", "config", "list"]
@@ -70,8 +74,17 @@ def pip_settings() -> IndexSettings:
             f"pip cannot be asked for its package index ({exc})",
             hint="use a Python with pip, or --mirror with a folder that holds the archives",
         ) from exc
+    return answer.stdout
+
+
+def settings_in(configuration: str) -> IndexSettings:
+    """The settings in what `pip config list` prints: the environment before files, as for pip itself.
+
+    Raises:
+        DownloadError: The index named there is not reached over HTTP.
+    """
     found: dict[tuple[str, str], str] = {}
-    for line in answer.stdout.splitlines():
+    for line in configuration.splitlines():
         if setting := _SETTING.match(line):
             origin, name, value = setting.groups()
             found[origin, name] = str(ast.literal_eval(value))

@@ -8,33 +8,37 @@ import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from device.errors import DownloadError
-from export_tools.index import IndexSettings, open_session, pip_settings, without_credentials
+from export_tools.index import IndexSettings, open_session, pip_settings, settings_in, without_credentials
+
+FROM_FILE = "global.cert='/c.pem'\nglobal.index-url='http://file.example/simple'\ninstall.cert='/other.pem'\n"
+FROM_ENVIRONMENT = ":env:.cert='/d.pem'\n:env:.index-url='http://environment.example/simple'\n"
 
 
 @pytest.fixture
 def pip_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The configuration file of pip; nothing of the machine's own settings counts."""
-    for name in ("PIP_INDEX_URL", "PIP_CERT"):
-        monkeypatch.delenv(name, raising=False)
+    """The configuration file that pip is told to read; the machine's own may still add settings it does not name."""
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "pip.conf").write_text("[global]\nindex-url =\ncert =\n", encoding="utf-8")
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = http://file.example/simple\n", encoding="utf-8")
     return tmp_path / "pip.conf"
 
 
-def test_the_environment_comes_before_the_file(pip_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_itself_is_asked(pip_file: Path) -> None:
+    """Its files and its environment are its own business."""
+    assert pip_file.is_file()
+    assert pip_settings().address == "http://file.example/simple"
+
+
+def test_the_environment_comes_before_the_file() -> None:
     """As for pip itself."""
-    pip_file.write_text("[global]\nindex-url = http://file.example/simple\ncert = /c.pem\n", encoding="utf-8")
-    assert pip_settings() == IndexSettings("http://file.example/simple", "/c.pem")
-    monkeypatch.setenv("PIP_INDEX_URL", "http://environment.example/simple")
-    monkeypatch.setenv("PIP_CERT", "/d.pem")
-    assert pip_settings() == IndexSettings("http://environment.example/simple", "/d.pem")
+    assert settings_in(FROM_FILE) == IndexSettings("http://file.example/simple", "/c.pem")
+    assert settings_in(FROM_ENVIRONMENT + FROM_FILE) == IndexSettings("http://environment.example/simple", "/d.pem")
 
 
-@pytest.mark.usefixtures("pip_file")
-def test_without_a_setting_the_index_client_decides() -> None:
+@pytest.mark.parametrize("configuration", ["", "global.cert=''\nglobal.index-url=''\n", "install.cert='/c.pem'\n"])
+def test_without_a_setting_the_index_client_decides(configuration: str) -> None:
     """No host is named in this project."""
-    assert pip_settings() == IndexSettings(PYPI_SIMPLE_ENDPOINT, None)
+    assert settings_in(configuration) == IndexSettings(PYPI_SIMPLE_ENDPOINT, None)
 
 
 def test_a_pip_in_the_callers_folder_is_not_run(
@@ -47,11 +51,10 @@ def test_a_pip_in_the_callers_folder_is_not_run(
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_index_on_a_disk_is_refused_with_a_way_out(pip_file: Path) -> None:
+def test_an_index_on_a_disk_is_refused_with_a_way_out() -> None:
     """A folder is a mirror."""
-    pip_file.write_text("[global]\nindex-url = file:///srv/simple\n", encoding="utf-8")
     with pytest.raises(DownloadError) as failure:
-        pip_settings()
+        settings_in("global.index-url='file:///srv/simple'\n")
     assert "--mirror" in failure.value.hint
 
 
