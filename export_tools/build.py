@@ -34,10 +34,10 @@ from device.vision.pack import (
     write_manifest,
 )
 from export_tools.cards import Archive, ModelCard, PackCard, load_pack_card
-from export_tools.dlib_to_onnx import convert_dlib
-from export_tools.download import sync_folder
-from export_tools.fetch import Fetcher
-from export_tools.tflite_to_onnx import Output, convert_tflite
+from export_tools.convert.dlib_to_onnx import convert_dlib
+from export_tools.convert.tflite_to_onnx import Output, convert_tflite
+from export_tools.sources.download import sync_folder
+from export_tools.sources.fetch import Fetcher
 
 CONVERTER_REVISION: Final = 1
 """Raise it when the converters give other numbers or names: every pack is then built again."""

@@ -24,7 +24,7 @@ from device.store.files import DATABASE_NAME
 from device.vision.pack import Pack
 from export_tools.build import build_pack, pack_directory, verify_pack
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
-from export_tools.fetch import Fetcher, default_cache, fetch_photos
+from export_tools.sources.fetch import Fetcher, default_cache, fetch_photos
 
 DEFAULT_STATE: Final = ".doorward"
 #: So many characters of a name stand before a bar.

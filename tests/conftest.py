@@ -160,6 +160,6 @@ def door_keys(door_state: Path) -> StateKeys:
 @pytest.fixture(scope="session")
 def demo_photos() -> dict[str, bytes]:
     """Photographs of the demo, JPEG bytes by file name (``obama.jpg`` ...), out of the cached archive."""
-    from export_tools.fetch import Fetcher, default_cache, fetch_photos
+    from export_tools.sources.fetch import Fetcher, default_cache, fetch_photos
 
     return fetch_photos(fetcher=Fetcher(cache=default_cache()))

@@ -20,7 +20,7 @@ from device.vision.pack import ROLES, load_pack
 from export_tools import build, cards, cli
 from export_tools.build import build_pack, pack_directory, verify_pack
 from export_tools.cards import load_pack_card
-from export_tools.fetch import Fetcher
+from export_tools.sources.fetch import Fetcher
 from tests.export_tools import dat_writer
 from tests.export_tools.tflite_writer import ModelWriter
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.errors import PackError
-from export_tools.dlib_reader import Stream, read_dlib
+from export_tools.convert.dlib_reader import Stream, read_dlib
 from tests.export_tools import dat_writer as write
 
 

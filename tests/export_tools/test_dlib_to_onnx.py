@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from device.errors import PackError
-from export_tools.dlib_to_onnx import convert_dlib
+from export_tools.convert.dlib_to_onnx import convert_dlib
 from tests.export_tools import dat_writer as write
 
 Values = NDArray[np.float64]

@@ -13,8 +13,8 @@ import pytest
 
 from device.errors import DownloadError
 from export_tools.cards import Archive
-from export_tools.fetch import Fetcher, default_cache, fetch_photos
-from export_tools.index import IndexSettings
+from export_tools.sources.fetch import Fetcher, default_cache, fetch_photos
+from export_tools.sources.index import IndexSettings
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from device.vision.pack import ROLES, Role
 from export_tools.cards import load_pack_card
-from export_tools.fetch import Fetcher
+from export_tools.sources.fetch import Fetcher
 
 GOLDEN: Final = Path(__file__).resolve().parent.parent / "golden" / "door.npz"
 TOLERANCES: Final[dict[Role, float]] = {"detector": 1.5e-3, "landmarks": 8e-4, "iris": 3e-4, "embedder": 2e-6}

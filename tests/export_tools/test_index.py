@@ -8,7 +8,7 @@ import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from device.errors import DownloadError
-from export_tools.index import IndexSettings, open_session, pip_settings, settings_in, without_credentials
+from export_tools.sources.index import IndexSettings, open_session, pip_settings, settings_in, without_credentials
 
 FROM_FILE = "global.cert='/c.pem'\nglobal.index-url='http://file.example/simple'\ninstall.cert='/other.pem'\n"
 FROM_ENVIRONMENT = ":env:.cert='/d.pem'\n:env:.index-url='http://environment.example/simple'\n"

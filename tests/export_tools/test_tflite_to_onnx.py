@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.errors import PackError
-from export_tools.tflite_reader import read_tflite
-from export_tools.tflite_to_onnx import Output, convert_tflite
+from export_tools.convert.tflite_reader import read_tflite
+from export_tools.convert.tflite_to_onnx import Output, convert_tflite
 from tests.export_tools.tflite_writer import ModelWriter, SparseRows, options
 
 SAME, VALID, RELU, RELU6 = 0, 1, 1, 3

@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untype
 from numpy.typing import NDArray
 
 from export_tools.cards import ModelCard, load_pack_card
-from export_tools.fetch import Fetcher, default_cache
+from export_tools.sources.fetch import Fetcher, default_cache
 
 Picture = NDArray[np.uint8]
 

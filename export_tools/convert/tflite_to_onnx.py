@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from device.errors import PackError
-from export_tools.tflite_reader import Graph, Operator, read_tflite
+from export_tools.convert.tflite_reader import Graph, Operator, read_tflite
 
 OPSET: Final = 17
 """The newest opset that every onnxruntime since 1.12 and TensorRT 8.6 load."""

@@ -18,10 +18,10 @@ from pathlib import Path
 import requests
 
 from device.errors import DownloadError
-from export_tools.archives import matches, read_members
 from export_tools.cards import PACKS_DIRECTORY, Archive, Member, PhotoCard, load_card
-from export_tools.download import Download, Patience, Reporter, Silent, sync_folder
-from export_tools.index import IndexSettings, locate, open_session, pip_settings
+from export_tools.sources.archives import matches, read_members
+from export_tools.sources.download import Download, Patience, Reporter, Silent, sync_folder
+from export_tools.sources.index import IndexSettings, locate, open_session, pip_settings
 
 
 def default_cache() -> Path:

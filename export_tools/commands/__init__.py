@@ -1,0 +1,1 @@
+"""The commands of `doorward-export`, one module each."""

@@ -1,0 +1,1 @@
+"""Measuring: scores and labels in, rates with their confidence intervals out; what a threshold means."""

@@ -1,0 +1,1 @@
+"""Measurements for people: one self-contained HTML page, tables as CSV."""
