@@ -380,11 +380,11 @@ class LatencyRow(Result):
     p10_ms: Annotated[float, Field(ge=0)]
     p90_ms: Annotated[float, Field(ge=0)]
     ratio: Annotated[float, Field(ge=0)] | None
-    """Median of the reference (FP32, same backend and threads) over this median: 2 is twice as fast; null without it."""
+    """Median of the reference (FP32, same model, backend and threads) over this one: 2 is twice as fast."""
 
 
 class LatencyResult(Result):
-    """How long models take, all interleaved in one run: `evaluate latency`. Only ratios carry over to other machines."""
+    """How long models take, interleaved in one run: `evaluate latency`. Only ratios carry over to other machines."""
 
     kind: Literal["latency"] = "latency"
     machine: str
