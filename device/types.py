@@ -127,7 +127,8 @@ class Detection:
     Attributes:
         box: In pixels of the frame.
         score: 0..1.
-        keypoints: (6, 2) float32 pixels: right eye, left eye, nose tip, mouth, right ear, left ear (the person's own).
+        keypoints: (3 or more, 2) float32 pixels: right eye, left eye (the person's own), nose tip, then what the
+            detector gives (BlazeFace: mouth, right ear, left ear; YuNet: right and left corner of the mouth).
     """
 
     box: Box

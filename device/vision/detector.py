@@ -1,8 +1,9 @@
-"""Faces in a picture: BlazeFace, full-range model (Bazarevsky et al. 2019), 192 x 192."""
+"""Faces in a picture: what a detector is, and BlazeFace, full-range model (Bazarevsky et al. 2019), 192 x 192."""
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -23,6 +24,21 @@ NMS_IOU = 0.3
 MAX_CANDIDATES = 400
 
 _VALUES = 16
+
+
+class FaceDetector(Protocol):
+    """What finds the faces of a picture. Used by one thread."""
+
+    def detect(self, image: Image, *, padding: float = 0.0) -> tuple[Detection, ...]:
+        """All faces, largest first, in pixels of the picture.
+
+        Args:
+            image: uint8 BGR (height, width, 3).
+            padding: Black added on each side, as a share of the longer side.
+
+        Raises:
+            ModelError: The model failed.
+        """
 
 
 class BlazeFaceDetector:

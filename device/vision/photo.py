@@ -7,9 +7,9 @@ import numpy as np
 
 from device.types import Box, Detection, Face, Image
 from device.vision.align import Aligner
-from device.vision.detector import BlazeFaceDetector
+from device.vision.detector import FaceDetector
 from device.vision.landmarks import FaceMesh, MeshFace, head_pose, roi_of_detection
-from device.vision.quality import Gates, QualityMeter
+from device.vision.quality import MEASURED_CHIP, Gates, QualityMeter
 from device.vision.tracker import SAME_FACE_IOU, overlap
 
 #: Larger pictures are reduced to this side for the detector, averaging: its plain sampling aliases above some 3:1.
@@ -19,7 +19,7 @@ PADDING = 0.5
 
 
 def find_faces(
-    image: Image, *, detector: BlazeFaceDetector, mesh: FaceMesh, min_presence: float, gates: Gates
+    image: Image, *, detector: FaceDetector, mesh: FaceMesh, min_presence: float, gates: Gates
 ) -> tuple[Face, ...]:
     """All faces of a photograph, largest first, numbered from 0 as ``track``; frame number and time are 0.
 
@@ -46,7 +46,7 @@ def find_faces(
         if found:
             break
     found.sort(key=lambda face: -face.box.area)
-    aligner, meter = Aligner(), QualityMeter()
+    aligner, meter = Aligner(MEASURED_CHIP), QualityMeter()
     height, width = image.shape[:2]
     faces = []
     for number, face in enumerate(found):
@@ -67,7 +67,7 @@ def find_faces(
     return tuple(faces)
 
 
-def _detect(image: Image, detector: BlazeFaceDetector, *, padding: float) -> tuple[Detection, ...]:
+def _detect(image: Image, detector: FaceDetector, *, padding: float) -> tuple[Detection, ...]:
     height, width = image.shape[:2]
     if max(height, width) <= DETECT_PX:
         return detector.detect(image, padding=padding)

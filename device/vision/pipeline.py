@@ -7,11 +7,11 @@ import numpy as np
 from device.config import VisionConfig
 from device.errors import ModelError
 from device.types import Embedding, Face, Frame, Image, Scene
-from device.vision.align import CHIP_PX, Aligner
-from device.vision.detector import BlazeFaceDetector
+from device.vision.align import Aligner
+from device.vision.detector import FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh, head_pose, roi_of_detection, roi_of_landmarks
-from device.vision.quality import Gates, QualityMeter
+from device.vision.quality import MEASURED_CHIP, Gates, QualityMeter
 from device.vision.tracker import Track, Tracker
 
 
@@ -28,9 +28,7 @@ class VisionPipeline:
         config: Rates and gates.
     """
 
-    def __init__(
-        self, detector: BlazeFaceDetector, mesh: FaceMesh, embedder: FaceEmbedder, config: VisionConfig
-    ) -> None:
+    def __init__(self, detector: FaceDetector, mesh: FaceMesh, embedder: FaceEmbedder, config: VisionConfig) -> None:
         self._detector = detector
         self._mesh = mesh
         self._embedder = embedder
@@ -38,9 +36,11 @@ class VisionPipeline:
         self._gates = Gates.for_door(config)
         self._tracker = Tracker(max_faces=config.max_faces, min_presence=config.min_presence)
         self._detected_s: float | None = None
-        self._aligner = Aligner()
+        self._aligner = Aligner(MEASURED_CHIP)
         self._meter = QualityMeter()
-        self._buffers: list[Image] = [np.empty((CHIP_PX, CHIP_PX, 3), np.uint8) for _ in range(config.max_faces)]
+        shape = (MEASURED_CHIP.side_px, MEASURED_CHIP.side_px, 3)
+        self._buffers: list[Image] = [np.empty(shape, np.uint8) for _ in range(config.max_faces)]
+        self._one_chip = embedder.alignment == MEASURED_CHIP
         self._chips: dict[int, Image] = {}
         self._frame: Frame | None = None
 
@@ -83,7 +83,7 @@ class VisionPipeline:
         """
         if face.frame_number != frame.number:
             raise ModelError(f"a face of frame {face.frame_number} cannot be embedded from frame {frame.number}")
-        chip = self._chips.get(face.track) if frame is self._frame else None
+        chip = self._chips.get(face.track) if self._one_chip and frame is self._frame else None
         if chip is None:
             return self._embedder.embed(frame.image, face.landmarks)
         return self._embedder.embed_chip(chip)

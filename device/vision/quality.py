@@ -9,14 +9,17 @@ import numpy as np
 
 from device.config import EnrolmentConfig, VisionConfig
 from device.types import Box, Image, Points, Pose, Quality, QualityReason
-from device.vision.align import CHIP_PX, Aligner
+from device.vision.align import DLIB_150, Aligner
 from device.vision.landmarks import box_of
 
+#: The chip that is measured, whatever the embedder sees: the limits of sharpness hold for its 150 pixels.
+MEASURED_CHIP = DLIB_150
 #: Grey level from which a pixel counts as burnt out.
 BURNT = 250
 #: A face may reach beyond the picture by this share of its box's side.
 MAX_OUTSIDE = 0.05
 #: The part of the chip that is measured: from the brows to the chin, between the temples; no hair, no background.
+_SIDE = MEASURED_CHIP.side_px
 _ROWS = slice(30, 135)
 _COLUMNS = slice(30, 120)
 
@@ -70,14 +73,14 @@ class QualityMeter:
     """Measures faces on their aligned chips; keeps the buffers."""
 
     def __init__(self) -> None:
-        self._grey: Image = np.empty((CHIP_PX, CHIP_PX), np.uint8)
-        self._laplacian = np.empty((CHIP_PX, CHIP_PX), np.int16)[_ROWS, _COLUMNS].copy()
+        self._grey: Image = np.empty((_SIDE, _SIDE), np.uint8)
+        self._laplacian = np.empty((_SIDE, _SIDE), np.int16)[_ROWS, _COLUMNS].copy()
 
     def measure(self, chip: Image, *, box: Box, size: tuple[int, int], pose: Pose, gates: Gates) -> Quality:
         """Judge one face; anything that is not a number fails its gate.
 
         Args:
-            chip: The aligned chip, uint8 BGR (150, 150, 3).
+            chip: The face aligned as ``MEASURED_CHIP``, uint8 BGR (150, 150, 3).
             box: Tight box of the landmarks in the picture.
             size: Height and width of the picture.
             pose: Of the head.
@@ -127,5 +130,5 @@ def assess(image: Image, landmarks: Points, pose: Pose, gates: Gates) -> Quality
         ModelError: The landmarks do not span a face.
     """
     height, width = image.shape[:2]
-    chip = Aligner().chip(image, landmarks)
+    chip = Aligner(MEASURED_CHIP).chip(image, landmarks)
     return QualityMeter().measure(chip, box=box_of(landmarks), size=(height, width), pose=pose, gates=gates)

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 from device.config import VisionConfig
 from device.types import Box, Image, Points
+from device.vision.align import DLIB_150
 from device.vision.backends.onnx import OnnxSession
 from device.vision.detector import BlazeFaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh, MeshFace
+from device.vision.manifest import Preprocessing
 from device.vision.pipeline import VisionPipeline
 
 Tensor = NDArray[np.float32]
+#: What the network of the pack ``door`` takes.
+RAW_RGB = Preprocessing(colour="rgb", mean=0.0, divisor=1.0, geometry="face_chip")
 Answer = Callable[[Tensor], tuple[Tensor, ...]]
 
 
@@ -144,7 +148,7 @@ def stage() -> Stage:
     pipeline = VisionPipeline(
         BlazeFaceDetector(sessions[0], min_score=config.min_detection_score, max_faces=config.max_faces),
         FaceMesh(sessions[1]),
-        FaceEmbedder(sessions[2]),
+        FaceEmbedder(sessions[2], alignment=DLIB_150, preprocessing=RAW_RGB),
         config,
     )
     built = Stage(*sessions, pipeline=pipeline, faces=faces)
@@ -173,7 +177,7 @@ def models(door_pack: Path) -> Iterator[Models]:
     yield Models(
         detector=BlazeFaceDetector(sessions[0], min_score=config.min_detection_score, max_faces=config.max_faces),
         mesh=FaceMesh(sessions[1]),
-        embedder=FaceEmbedder(sessions[2]),
+        embedder=FaceEmbedder(sessions[2], alignment=DLIB_150, preprocessing=RAW_RGB),
     )
     for session in sessions:
         session.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -12,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.errors import ModelError
-from device.types import Points
-from device.vision.align import ALIGN_POINTS, CHIP_PX, TEMPLATE, align_chip, chip_to_picture
+from device.vision.align import DLIB_150, INSIGHTFACE_112, Aligner, Alignment, align_chip
 from device.vision.warp import Cutter, Similarity
 
+ALIGNMENTS = pytest.mark.parametrize("alignment", [DLIB_150, INSIGHTFACE_112], ids=lambda each: each.name)
 PLACES = {
     "scale": st.floats(0.1, 20),
     "angle": st.floats(-math.pi, math.pi),
@@ -24,26 +23,43 @@ PLACES = {
 }
 
 
+def _landmarks(alignment: Alignment, points: np.ndarray) -> np.ndarray:
+    """A mesh whose groups of landmarks have these means: where there are two, one on each side."""
+    landmarks = np.full((468, 2), np.nan)
+    for group, point in zip(alignment.points, points, strict=True):
+        aside = np.linspace(-7, 7, len(group))[:, np.newaxis] if len(group) > 1 else 0.0
+        landmarks[list(group)] = point + aside
+    return landmarks
+
+
 def _mapped(place: Similarity, points: np.ndarray) -> np.ndarray:
     x, y = points[:, 0], points[:, 1]
     return np.stack((place.a * x - place.b * y + place.x0, place.b * x + place.a * y + place.y0), axis=1)
 
 
+@ALIGNMENTS
 @given(**PLACES)
-def test_a_turned_template_is_found_exactly(scale: float, angle: float, x: float, y: float) -> None:
+def test_a_turned_template_is_found_exactly(
+    alignment: Alignment, scale: float, angle: float, x: float, y: float
+) -> None:
     """Five points that are the template turned, scaled and moved are mapped back onto it."""
     truth = Similarity(a=scale * math.cos(angle), b=scale * math.sin(angle), x0=x, y0=y)
-    points = _mapped(truth, np.array(TEMPLATE))
-    np.testing.assert_allclose(_mapped(chip_to_picture(points), np.array(TEMPLATE)), points, atol=1e-6)
+    template = np.array(alignment.template)
+    points = _mapped(truth, template)
+    found = Aligner(alignment).place(_landmarks(alignment, points))
+    np.testing.assert_allclose(_mapped(found, template), points, atol=1e-6)
 
 
+@ALIGNMENTS
 @given(**PLACES, noise=st.integers(0, 2**32 - 1))
-def test_no_other_similarity_fits_better(scale: float, angle: float, x: float, y: float, noise: int) -> None:
+def test_no_other_similarity_fits_better(
+    alignment: Alignment, scale: float, angle: float, x: float, y: float, noise: int
+) -> None:
     """Least squares: a step in any direction makes the fit worse."""
     truth = Similarity(a=scale * math.cos(angle), b=scale * math.sin(angle), x0=x, y0=y)
-    template = np.array(TEMPLATE)
+    template = np.array(alignment.template)
     points = _mapped(truth, template) + np.random.default_rng(noise).normal(0, scale, (5, 2))
-    best = chip_to_picture(points)
+    best = Aligner(alignment).place(_landmarks(alignment, points))
     least = ((_mapped(best, template) - points) ** 2).sum()
     for step in (-1e-2, 1e-2):
         for other in (
@@ -55,24 +71,26 @@ def test_no_other_similarity_fits_better(scale: float, angle: float, x: float, y
             assert ((_mapped(other, template) - points) ** 2).sum() > least
 
 
+@ALIGNMENTS
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_landmarks_without_extent_are_an_error(value: float) -> None:
+def test_landmarks_without_extent_are_an_error(alignment: Alignment, value: float) -> None:
     """No chip is made up from points that coincide or are no numbers."""
     landmarks = np.full((468, 3), value, np.float32)
     with pytest.raises(ModelError):
-        align_chip(np.zeros((50, 50, 3), np.uint8), landmarks)
+        align_chip(np.zeros((50, 50, 3), np.uint8), landmarks, alignment=alignment)
 
 
-def test_the_eyes_come_to_lie_where_the_embedder_expects_them(make_points: Callable[..., Points]) -> None:
-    """A dot painted on each landmark is found at its place in the chip."""
+@ALIGNMENTS
+def test_the_face_comes_to_lie_where_the_embedder_expects_it(alignment: Alignment) -> None:
+    """A dot painted on each point is found at its place in the chip."""
     image = np.zeros((400, 500, 3), np.uint8)
-    landmarks = np.zeros((468, 3), np.float32)
-    landmarks[ALIGN_POINTS, :2] = np.array(TEMPLATE) * 1.6 + (90, 70)
-    for x, y in landmarks[ALIGN_POINTS, :2]:
-        cv2.circle(image, (round(float(x)), round(float(y))), 3, (255, 255, 255), -1)
-    chip = align_chip(image, landmarks)
-    assert chip.shape == (CHIP_PX, CHIP_PX, 3)
-    for x, y in TEMPLATE:
+    points = np.array(alignment.template) * 1.6 + (90, 70)
+    for x, y in points.tolist():
+        cv2.circle(image, (round(x), round(y)), 3, (255, 255, 255), -1)
+    landmarks = np.pad(_landmarks(alignment, points), ((0, 0), (0, 1))).astype(np.float32)
+    chip = align_chip(image, landmarks, alignment=alignment)
+    assert chip.shape == (alignment.side_px, alignment.side_px, 3)
+    for x, y in alignment.template:
         assert chip[round(y), round(x)].min() > 200
     assert chip.mean() < 10
 

@@ -11,9 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from device.errors import ModelError
-from device.vision.embedder import FaceEmbedder
+from device.vision.align import DLIB_150, INSIGHTFACE_112, Alignment
+from device.vision.embedder import CHUNK, FaceEmbedder
+from device.vision.manifest import Preprocessing
 
 CHIP = np.random.default_rng(1).integers(0, 256, (150, 150, 3), np.uint8)
+SMALL_CHIP = np.random.default_rng(2).integers(0, 256, (112, 112, 3), np.uint8)
+
+
+def _how(colour: str = "rgb", mean: float = 0.0, divisor: float = 1.0) -> Preprocessing:
+    return Preprocessing(colour=colour, mean=mean, divisor=divisor, geometry="face_chip")  # type: ignore[arg-type]
+
+
+def _embedder(session: Any, *, alignment: Alignment = DLIB_150, how: Preprocessing | None = None) -> FaceEmbedder:
+    return FaceEmbedder(session, alignment=alignment, preprocessing=how or _how())
 
 
 class _Session:
@@ -30,7 +41,7 @@ class _Session:
 @given(arrays(np.float32, (2, 128), elements=st.floats(-100, 100, width=32)))
 def test_an_embedding_has_length_one_or_is_an_error(answer: np.ndarray) -> None:
     """Whatever the network says."""
-    embedder = FaceEmbedder(_Session(answer))  # type: ignore[arg-type]
+    embedder = _embedder(_Session(answer))
     if np.linalg.norm(answer.sum(0)) > 1e-5:
         vector = embedder.embed_chip(CHIP).vector
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
@@ -44,13 +55,13 @@ def test_an_embedding_has_length_one_or_is_an_error(answer: np.ndarray) -> None:
 def test_an_embedding_without_direction_is_an_error(value: float) -> None:
     """Zero and what is no number match nobody."""
     with pytest.raises(ModelError, match="no direction"):
-        FaceEmbedder(_Session(np.full((2, 128), value, np.float32))).embed_chip(CHIP)  # type: ignore[arg-type]
+        _embedder(_Session(np.full((2, 128), value, np.float32))).embed_chip(CHIP)
 
 
 def test_chip_and_mirror_image_go_in_together_as_rgb(scripted: Any) -> None:
     """One run of two; mirrored twice is the chip again; values are grey levels."""
     session = scripted((-1, 3, 150, 150), lambda _: (np.ones((2, 128), np.float32),))
-    FaceEmbedder(session).embed_chip(CHIP)
+    _embedder(session).embed_chip(CHIP)
     assert session.calls == 1
     upright, mirrored = session.seen
     np.testing.assert_array_equal(upright, CHIP[:, :, ::-1].transpose(2, 0, 1).astype(np.float32))
@@ -59,22 +70,96 @@ def test_chip_and_mirror_image_go_in_together_as_rgb(scripted: Any) -> None:
 
 def test_an_embedding_outlives_the_next_one(scripted: Any) -> None:
     """The session's arrays are overwritten, embeddings are not, by anybody."""
-    answer = np.ones((2, 4), np.float32)
-    embedder = FaceEmbedder(scripted((-1, 3, 150, 150), lambda _: (answer,)))
+    answer = np.ones((2, 128), np.float32)
+    embedder = _embedder(scripted((-1, 3, 150, 150), lambda _: (answer,)))
     first = embedder.embed_chip(CHIP)
-    answer[:] = (1, -1, 0, 0)
+    answer[:] = np.tile((1, -1), 64)
     embedder.embed_chip(CHIP)
-    np.testing.assert_allclose(first.vector, 0.5)
+    np.testing.assert_allclose(first.vector, 128**-0.5)
     with pytest.raises(ValueError, match="read-only"):
         first.vector[0] = 2
 
 
 def test_a_foreign_model_is_refused(scripted: Any) -> None:
     """By its input at once, by its output when it runs."""
-    with pytest.raises(ModelError):
-        FaceEmbedder(scripted((-1, 3, 112, 112), tuple))
-    with pytest.raises(ModelError):
-        FaceEmbedder(scripted((-1, 3, 150, 150), lambda _: (np.ones((1, 128), np.float32),))).embed_chip(CHIP)
+    for shape in ((-1, 3, 112, 112), (-1, 1, 150, 150), (4, 3, 150, 150), (3, 150, 150)):
+        with pytest.raises(ModelError, match="dlib-150"):
+            _embedder(scripted(shape, tuple))
+    for output in ((1, 128), (2, 64), (2, 1024), (2, 128, 1)):
+        session = scripted((-1, 3, 150, 150), lambda _, output=output: (np.ones(output, np.float32),))
+        with pytest.raises(ModelError, match="no face embedder") as error:
+            _embedder(session).embed_chip(CHIP)
+        assert "128 to 512" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("shape", [(112, 112, 3), (150, 150, 4), (150, 150), (150, 151, 3)])
+def test_a_chip_of_another_size_is_refused(scripted: Any, shape: tuple[int, ...]) -> None:
+    """What is left of the chip before must not be compared in its place."""
+    session = scripted((-1, 3, 150, 150), lambda _: (np.ones((2, 128), np.float32),))
+    with pytest.raises(ModelError, match="takes chips"):
+        _embedder(session).embed_chip(np.zeros(shape, np.uint8))
+    assert session.calls == 0
+
+
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+@pytest.mark.parametrize(("mean", "divisor"), [(0.0, 1.0), (127.5, 127.5), (127.5, 128.0)])
+def test_the_network_sees_what_its_description_says(scripted: Any, colour: str, mean: float, divisor: float) -> None:
+    """Colour order, mean and divisor, of the chip and of its mirror image."""
+    session = scripted((2, 3, 112, 112), lambda _: (np.ones((2, 512), np.float32),))
+    embedder = _embedder(session, alignment=INSIGHTFACE_112, how=_how(colour, mean, divisor))
+    embedder.embed_chip(SMALL_CHIP)
+    chip = SMALL_CHIP[:, :, ::-1] if colour == "rgb" else SMALL_CHIP
+    expected = (chip.transpose(2, 0, 1).astype(np.float64) - mean) / divisor
+    np.testing.assert_allclose(session.seen[0], expected, atol=1e-6)
+    np.testing.assert_array_equal(session.seen[1], session.seen[0][:, :, ::-1])
+
+
+def _answer(tensor: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Numbers that depend on every pixel's place; written into one array per batch, as backends do."""
+    flat = tensor.reshape(len(tensor), -1)
+    output = _OUTPUTS.setdefault(len(tensor), np.zeros((len(tensor), 128), np.float32))
+    weights = np.cos(np.arange(flat.shape[1], dtype=np.float32)[:, np.newaxis] * np.arange(1, 5, dtype=np.float32))
+    output[:] = np.tile(flat @ weights, 32)
+    return (output,)
+
+
+_OUTPUTS: dict[int, np.ndarray] = {}
+
+
+def test_a_network_of_any_batch_gives_the_same_embedding(scripted: Any) -> None:
+    """Free, two, or one that runs twice."""
+    free, two, one = (
+        _embedder(scripted((batch, 3, 112, 112), _answer), alignment=INSIGHTFACE_112).embed_chip(SMALL_CHIP)
+        for batch in (-1, 2, 1)
+    )
+    np.testing.assert_allclose(free.vector, two.vector, atol=1e-6)
+    np.testing.assert_allclose(free.vector, one.vector, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [-1, 2, 1])
+def test_many_chips_give_the_embeddings_of_each(scripted: Any, batch: int) -> None:
+    """In order, to rounding, in more than one run."""
+    chips = list(np.random.default_rng(3).integers(0, 256, (CHUNK + 3, 112, 112, 3), np.uint8))
+    session = scripted((batch, 3, 112, 112), _answer)
+    embedder = _embedder(session, alignment=INSIGHTFACE_112)
+    many = embedder.embed_chips(chips)
+    assert session.calls == {-1: 2, 2: len(chips), 1: 2 * len(chips)}[batch]
+    for chip, embedding in zip(chips, many, strict=True):
+        np.testing.assert_allclose(embedding.vector, embedder.embed_chip(chip).vector, atol=1e-5)
+    assert embedder.embed_chips([]) == []
+
+
+@pytest.mark.parametrize("batch", [-1, 2, 1])
+def test_an_embedding_is_the_mean_of_what_is_said_about_chip_and_mirror_image(scripted: Any, batch: int) -> None:
+    """What an evaluation takes apart is what the door puts together."""
+    embedder = _embedder(scripted((batch, 3, 112, 112), _answer), alignment=INSIGHTFACE_112)
+    upright, mirrored = embedder.plain_and_mirrored(SMALL_CHIP)
+    assert not np.allclose(upright, mirrored)
+    total = upright + mirrored
+    vector = embedder.embed_chip(SMALL_CHIP).vector
+    np.testing.assert_allclose(vector, total / np.linalg.norm(total), atol=1e-6)
+    other, _ = embedder.plain_and_mirrored(SMALL_CHIP[:, ::-1])
+    np.testing.assert_allclose(other, mirrored, rtol=1e-4)
 
 
 def test_a_face_and_its_mirror_image_are_the_same_to_the_network(models: Any) -> None:

@@ -123,7 +123,7 @@ class Rigs:
                 vision,
                 detector=cast("Any", Stage(vision.detector, watch, detect="detect")),
                 mesh=cast("Any", Stage(vision.mesh, watch, locate="landmarks")),
-                embedder=cast("Any", Stage(vision.embedder, watch, embed_chip="embed")),
+                embedder=cast("Any", Stage(vision.embedder, watch, embed="embed", embed_chip="embed")),
             )
             roster = cast("Any", Stage(roster, watch, search="search"))
         keeper = make_doorkeeper(
