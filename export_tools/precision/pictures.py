@@ -1,0 +1,130 @@
+"""Pictures to calibrate and to compare with: photographs and clips, split by source."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from device.camera.opencv import open_video_file
+from device.camera.photo import decode_photo, read_photo
+from device.camera.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from device.errors import CameraError, PackError, PhotoError
+from device.types import Image
+
+CLIP_STEP: Final = 6
+"""Every so-manieth frame of a clip: neighbours show the same face in the same place."""
+CLIP_PICTURES: Final = 32
+"""At most so many frames of one clip, so that a long one does not outweigh the others."""
+_HELD_OUT_EVERY: Final = 3
+"""Every third source is held out."""
+_HINT: Final = "name a folder with photographs (JPEG, PNG, WebP, BMP) or clips (MKV, MP4, GIF ...) of faces"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One photograph or clip.
+
+    Attributes:
+        name: File name, for messages.
+        sha256: Of the file.
+        path: Where it lies; None for a photograph held in memory.
+        data: The photograph, where there is no path.
+    """
+
+    name: str
+    sha256: str
+    path: Path | None = None
+    data: bytes = b""
+
+    def pictures(self) -> Iterator[Image]:
+        """Its pictures, uint8 BGR (height, width, 3). Raises PackError (``calibration``) for what cannot be read."""
+        try:
+            if self.path is None:
+                yield decode_photo(self.data, name=self.name)
+            elif self.path.suffix.lower() in PICTURE_SUFFIXES:
+                yield read_photo(self.path)
+            else:
+                yield from _frames(self.path)
+        except (PhotoError, CameraError) as exc:
+            raise PackError(exc.message, reason="calibration", hint=exc.hint or _HINT) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Sources to calibrate with and sources to measure with; none is in both."""
+
+    calibration: tuple[Source, ...]
+    held_out: tuple[Source, ...]
+
+
+def photo_sources(photos: Mapping[str, bytes]) -> tuple[Source, ...]:
+    """Photographs held in memory, by file name."""
+    return tuple(
+        Source(name=name, sha256=hashlib.sha256(data).hexdigest(), data=data) for name, data in sorted(photos.items())
+    )
+
+
+def folder_sources(folder: Path) -> tuple[Source, ...]:
+    """The photographs and clips directly in a folder, by name; other files are passed over.
+
+    Raises:
+        PackError: The folder cannot be read or holds neither (``calibration``).
+    """
+    try:
+        paths = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+        found = tuple(Source(name=path.name, sha256=_digest(path), path=path) for path in paths)
+    except OSError as exc:
+        raise PackError(f"cannot read the folder {folder}: {exc.strerror}", reason="calibration", hint=_HINT) from exc
+    if not found:
+        raise PackError(f"the folder {folder} holds no photograph and no clip", reason="calibration", hint=_HINT)
+    return found
+
+
+def split_sources(sources: Sequence[Source]) -> Split:
+    """Hold out every third source, whatever the files are called; one file under two names counts once.
+
+    Raises:
+        PackError: Fewer than two different files (``calibration``).
+    """
+    different = sorted({source.sha256: source for source in sources}.items())
+    if len(different) < 2:
+        raise PackError(
+            f"{len(different)} different file(s): at least one to calibrate with and one to measure with are needed",
+            reason="calibration",
+            hint=_HINT,
+        )
+    held_out = tuple(source for place, (_, source) in enumerate(different) if place % _HELD_OUT_EVERY == 1)
+    kept = tuple(source for place, (_, source) in enumerate(different) if place % _HELD_OUT_EVERY != 1)
+    return Split(calibration=kept, held_out=held_out)
+
+
+def _frames(path: Path) -> Iterator[Image]:
+    reader = open_video_file(path)
+    try:
+        number = taken = 0
+        while taken < CLIP_PICTURES and reader.grab():
+            if number % CLIP_STEP == 0:
+                yield reader.retrieve()
+                taken += 1
+            number += 1
+        if not taken:
+            raise CameraError(f"{path} holds no picture", hint="check that it plays elsewhere")
+    finally:
+        reader.close()
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
