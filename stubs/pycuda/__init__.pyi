@@ -1,0 +1,1 @@
+# What the project uses of `pycuda`: see driver.
