@@ -104,7 +104,8 @@ class _Builder:
 
     def constant(self, name: str, values: Array) -> str:
         """A float32 constant; float64 that does not fit is refused."""
-        narrow = values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            narrow = values.astype(np.float32)
         if not np.isfinite(narrow).all():
             raise _refuse(f"{name} does not fit into float32")
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(narrow), name))

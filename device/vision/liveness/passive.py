@@ -121,7 +121,7 @@ class PassiveScorer:
         """Both networks' answers to one face of a picture.
 
         Args:
-            image: uint8 BGR (height, width, 3). Red and blue swapped, every third replay passes.
+            image: uint8 BGR (height, width, 3). With red and blue swapped 3 of 9 replays passed.
             box: The face in pixels of the picture, as YuNet frames it: forehead to chin, ear to ear.
 
         Raises:
@@ -138,14 +138,14 @@ class PassiveScorer:
 
     def _probabilities(self, session: InferenceSession, image: Image, box: Box, *, scale: float) -> Vector:
         crop = crop_of(box, scale=scale, width=image.shape[1], height=image.shape[0])
-        # Bilinear without smoothing, as the networks were trained: smoother pictures look like prints to them.
+        # Bilinear without smoothing, as the networks were trained.
         part = image[crop.top : crop.bottom, crop.left : crop.right]
         cv2.resize(part, (INPUT_PX, INPUT_PX), dst=self._chip, interpolation=cv2.INTER_LINEAR)
         np.copyto(self._channels_last, self._chip)
         outputs = session.run(self._tensor)
         if len(outputs) != 1 or outputs[0].shape != (1, _CLASSES):
             raise ModelError(f"model {session.model} is no MiniFASNet: outputs {[part.shape for part in outputs]}")
-        probabilities = outputs[0][0].astype(np.float32)  # a copy: the session reuses its own
+        probabilities: Vector = outputs[0][0].astype(np.float32)  # a copy: the session reuses its own
         if not (probabilities.min() >= 0 and abs(float(probabilities.sum()) - 1) <= _SUM_TOLERANCE):
             raise ModelError(f"the output of model {session.model} is no set of probabilities")
         probabilities.flags.writeable = False
