@@ -281,7 +281,7 @@ set_up() {
   install_project
   install_ann
   say "[4/4] model pack"
-  "$venv/bin/doorward-export" convert --pack door --state "$state" >&2
+  "$venv/bin/doorward-export" build --target onnxruntime --pack door --state "$state" >&2
   [ "$1" != --bench ] || install_bench
   exec 9>&-
 }

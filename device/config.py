@@ -58,6 +58,8 @@ class ModelsConfig(Section):
 
     pack: str = Field("door", pattern=r"^[a-z][a-z0-9-]{0,31}$")
     """Name of the pack below ``packs/`` in the state directory."""
+    signing_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Ed25519 public key, 64 hex digits, that must have signed the pack; null: the seal of this device is enough."""
     threads: int = Field(1, ge=1, le=16)
     """Threads per inference; more than one pays on a board that does nothing else."""
 

@@ -12,36 +12,58 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import onnx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.errors import PackError
-from device.vision.pack import (
-    ROLES,
+from device.vision.backends.onnx import OnnxSession
+from device.vision.manifest import (
+    FileEntry,
     Manifest,
     ModelEntry,
-    Pack,
+    Precision,
     Provenance,
     Role,
+    Target,
     TensorSpec,
-    load_pack,
-    write_manifest,
+    Thresholds,
 )
-from export_tools.cards import Archive, ModelCard, PackCard, load_pack_card
-from export_tools.convert.dlib_to_onnx import convert_dlib
-from export_tools.convert.tflite_to_onnx import Output, convert_tflite
+from device.vision.pack import Pack, load_pack, write_manifest
+from export_tools import golden
+from export_tools.cards import Archive, EmbedderCard, ModelCard, PackCard, Source, WebFile, load_pack_card
+from export_tools.convert.convert import convert
+from export_tools.precision.artefact import make_artefact, ranges_path
 from export_tools.sources.download import sync_folder
 from export_tools.sources.fetch import Fetcher
 
-CONVERTER_REVISION: Final = 1
+CONVERTER_REVISION: Final = 2
 """Raise it when the converters give other numbers or names: every pack is then built again."""
-_TOOLS: Final = ("numpy", "onnx", "tflite")
+GOLDEN_NAME: Final = "golden.npz"
+_TOOLS: Final = ("numpy", "onnx", "onnxruntime", "tflite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """What a pack is built for, beside its description."""
+
+    target: Target = "onnxruntime"
+    precisions: Mapping[Role, Precision] = field(default_factory=dict)
+    """Where another precision is wanted than the description's for this target."""
+    embedder: EmbedderCard | None = None
+    """To take the place of the pack's own."""
+    accept_non_commercial: bool = False
+    """Whether models may be used whose licence forbids commercial use."""
+    sign_with: Ed25519PrivateKey | None = None
+    drop_calibration: bool = False
+    """Whether thresholds calibrated for another embedder may be lost."""
+    force: bool = False
+    """Build even where nothing changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,39 +80,45 @@ def pack_directory(state: Path, name: str) -> Path:
 
 
 def verify_pack(directory: Path, *, mac_key: bytes) -> Pack:
-    """Open a pack and check every model in it. Raises PackError."""
+    """Open a pack and check every file in it. Raises PackError."""
     pack = load_pack(directory, mac_key=mac_key)
-    for role in ROLES:
-        pack.read(role)
+    for entry in pack.manifest.files:
+        pack.read_file(entry)
     return pack
 
 
-def build_pack(name: str, *, state: Path, mac_key: bytes, fetcher: Fetcher, force: bool = False) -> BuildResult:
+def build_pack(
+    name: str, *, state: Path, mac_key: bytes, fetcher: Fetcher, options: BuildOptions | None = None
+) -> BuildResult:
     """Bring the pack of a description into a state directory; instant where it is there already and verifies.
 
     Args:
         name: Which description, `models/packs/<name>.yaml`.
         state: The state directory; made where it is missing.
         mac_key: 32 bytes that seal the manifest, :attr:`device.keys.StateKeys.pack_mac`.
-        fetcher: What brings the archives.
-        force: Build even where nothing changed.
+        fetcher: What brings the sources.
+        options: What it is built for.
 
     Raises:
-        DownloadError: An archive cannot be had.
-        PackError: The description is damaged, a model cannot be converted, or the state directory is not writable.
+        DownloadError: A source cannot be had.
+        PackError: The description is damaged, a licence or a precision stands against it, a model cannot be converted,
+            or the state directory is not writable.
     """
-    card, card_bytes = load_pack_card(name)
-    inputs = hashlib.sha256(b"%d\n" % CONVERTER_REVISION + card_bytes).hexdigest()
+    options = options or BuildOptions()
+    recipe = _recipe(name, options)
     target = pack_directory(state, name)
     try:
         # One after the other: with `parents` only the last folder gets the mode.
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         with _lock(target.parent, fetcher):
-            present = None if force else _present(target, inputs, mac_key=mac_key, fetcher=fetcher)
-            if present is not None:
+            present = _present(target, mac_key=mac_key, fetcher=fetcher)
+            if present is not None and not options.force and present.manifest.inputs_sha256 == recipe.inputs_sha256:
                 return BuildResult(pack=present, built=False)
-            _build(card, inputs, target=target, mac_key=mac_key, fetcher=fetcher)
+            if present is not None and not options.force:
+                fetcher.reporter.note("the pack there was built from another description; it is built again")
+            thresholds = _thresholds(recipe, present, options=options, fetcher=fetcher)
+            _build(recipe, thresholds, target=target, mac_key=mac_key, fetcher=fetcher)
     except OSError as exc:
         raise PackError(
             f"cannot build the pack in {target.parent}: {exc.strerror or exc}",
@@ -100,110 +128,204 @@ def build_pack(name: str, *, state: Path, mac_key: bytes, fetcher: Fetcher, forc
     return BuildResult(pack=verify_pack(target, mac_key=mac_key), built=True)
 
 
-def _present(target: Path, inputs: str, *, mac_key: bytes, fetcher: Fetcher) -> Pack | None:
-    """The pack that is there, if it is sound and comes from these inputs."""
+def replace_thresholds(
+    pack: Pack, thresholds: Thresholds, *, mac_key: bytes, fetcher: Fetcher, sign_with: Ed25519PrivateKey | None = None
+) -> Pack:
+    """The same pack with other operating points, sealed anew; a power cut leaves the old one or the new one.
+
+    Raises:
+        PackError: The pack was altered, or the state directory is not writable.
+    """
+    target = pack.directory
+    manifest = Manifest.model_validate({**dict(pack.manifest), "thresholds": thresholds})
+    try:
+        with _lock(target.parent, fetcher), _workshop(target) as workshop:
+            for entry in pack.manifest.files:
+                _write(workshop / entry.file, pack.read_file(entry))
+            _finish(workshop, manifest, target=target, mac_key=mac_key, sign_with=sign_with)
+    except OSError as exc:
+        raise PackError(
+            f"cannot write the pack in {target.parent}: {exc.strerror or exc}",
+            reason="unwritable",
+            hint="see that the state directory is writable and the disk not full",
+        ) from exc
+    return verify_pack(target, mac_key=mac_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    """A description with every choice made."""
+
+    card: PackCard
+    precisions: Mapping[Role, Precision]
+    options: BuildOptions
+    inputs_sha256: str
+
+
+def _recipe(name: str, options: BuildOptions) -> _Recipe:
+    card, card_bytes = load_pack_card(name)
+    if options.embedder is not None:
+        card = card.with_embedder(options.embedder)
+        card_bytes += options.embedder.model_dump_json().encode()
+    _check_licences(card, options)
+    if unknown := sorted(set(options.precisions) - set(card.models)):
+        raise PackError(
+            f"the pack {name} has no {', '.join(unknown)}", reason="precision", hint=f"it has {', '.join(card.models)}"
+        )
+    precisions: dict[Role, Precision] = {}
+    digest = hashlib.sha256(b"%d %s\n" % (CONVERTER_REVISION, options.target.encode()) + card_bytes)
+    for role, model in card.models.items():
+        precision = options.precisions.get(role, model.precision[options.target])
+        if refusal := model.refusal(precision, target=options.target):
+            raise PackError(refusal, reason="precision", hint=f"leave out --precision {role}={precision}")
+        precisions[role] = precision
+        digest.update(f"{role}={precision}\n".encode())
+        if precision.startswith("int8"):
+            digest.update(ranges_path(model).read_bytes())
+    return _Recipe(card=card, precisions=precisions, options=options, inputs_sha256=digest.hexdigest())
+
+
+def _check_licences(card: PackCard, options: BuildOptions) -> None:
+    for role, model in card.models.items():
+        if not model.licence.commercial_use and not options.accept_non_commercial:
+            note = f" ({model.licence.note})" if model.licence.note else ""
+            raise PackError(
+                f"the licence of the {role} model {model.name}, {model.licence.id}, forbids commercial use{note}",
+                reason="licence",
+                hint="choose another model, or accept this with --accept-non-commercial",
+            )
+
+
+def _present(target: Path, *, mac_key: bytes, fetcher: Fetcher) -> Pack | None:
+    """The pack that is there, if it is sound."""
     if not os.path.lexists(target):
         return None
     try:
-        pack = verify_pack(target, mac_key=mac_key)
+        return verify_pack(target, mac_key=mac_key)
     except PackError as exc:
         fetcher.reporter.note(f"the pack there is not used ({exc.message}); it is built again")
         return None
-    if pack.manifest.inputs_sha256 != inputs:
-        fetcher.reporter.note("the pack there was built from another description; it is built again")
-        return None
-    return pack
 
 
-def _build(card: PackCard, inputs: str, *, target: Path, mac_key: bytes, fetcher: Fetcher) -> None:
-    sources = _sources(card, fetcher)
-    workshop = Path(tempfile.mkdtemp(prefix=f".{card.pack}.", dir=target.parent))
-    try:
-        models = {}
+def _thresholds(recipe: _Recipe, present: Pack | None, *, options: BuildOptions, fetcher: Fetcher) -> Thresholds | None:
+    """The door's own calibration where there is one and it still applies, else the description's."""
+    found = present.manifest.thresholds if present is not None else None
+    if found is None or found.origin != "calibrated":
+        return recipe.card.thresholds
+    embedder = recipe.card.models["embedder"].model_id(recipe.precisions["embedder"])
+    if found.rule.model_id == embedder:
+        fetcher.reporter.note("the thresholds calibrated for this door are kept")
+        return found
+    if options.drop_calibration:
+        fetcher.reporter.note(f"the thresholds calibrated for {found.rule.model_id} are dropped")
+        return recipe.card.thresholds
+    raise PackError(
+        f"this door's thresholds were calibrated for {found.rule.model_id} and do not hold for {embedder}",
+        reason="calibration",
+        hint="add --drop-calibration, and calibrate again afterwards",
+    )
+
+
+def _build(recipe: _Recipe, thresholds: Thresholds | None, *, target: Path, mac_key: bytes, fetcher: Fetcher) -> None:
+    card, options = recipe.card, recipe.options
+    sources = read_sources(card, fetcher)
+    with _workshop(target) as workshop:
+        entries: dict[Role, ModelEntry] = {}
+        references: dict[Role, golden.FloatModel] = {}
         for role, model in card.models.items():
-            data = convert(model, sources[role])
-            _write(workshop / model.file, data)
-            models[role] = _entry(model, data, archive=card.archives[model.archive])
-        tools = {name: version(name) for name in _TOOLS}
+            reference = convert(model, sources[role])
+            references[role] = golden.FloatModel(data=reference, preprocessing=model.preprocessing, input=model.input)
+            data = make_artefact(model, reference, recipe.precisions[role])
+            _write(workshop / f"{role}.onnx", data)
+            entry = _entry(role, model, data, precision=recipe.precisions[role], source=card.sources[model.source])
+            if options.target == "tensorrt":
+                fetcher.reporter.note(f"building the engine of the {role} model; this takes minutes on a Jetson")
+                from export_tools.engine.builder import build_engine  # noqa: PLC0415
+
+                engine = build_engine(data, file=f"{role}.engine", input_shape=model.input.shape)
+                _write(workshop / engine.entry.file, engine.data)
+                entry = entry.model_copy(update={"engine": engine.entry})
+            entries[role] = entry
+        vectors = golden.record(references, make_session=lambda model: OnnxSession(model, model="fp32", threads=1))
+        _write(workshop / GOLDEN_NAME, vectors)
         manifest = Manifest(
-            format=1,
+            format=2,
             pack=card.pack,
-            inputs_sha256=inputs,
-            models=models,
-            thresholds=card.thresholds,
-            built_with={"converter": str(CONVERTER_REVISION), "python": platform.python_version(), **tools},
+            target=options.target,
+            inputs_sha256=recipe.inputs_sha256,
+            models=entries,
+            golden=FileEntry(file=GOLDEN_NAME, sha256=hashlib.sha256(vectors).hexdigest(), size_bytes=len(vectors)),
+            thresholds=thresholds,
+            built_with={
+                "converter": str(CONVERTER_REVISION),
+                "python": platform.python_version(),
+                **{name: version(name) for name in _TOOLS},
+            },
         )
-        write_manifest(workshop, manifest, mac_key=mac_key)
-        sync_folder(workshop)
-        verify_pack(workshop, mac_key=mac_key)
-        _move_into_place(workshop, target)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        _finish(workshop, manifest, target=target, mac_key=mac_key, sign_with=options.sign_with)
 
 
-def _sources(card: PackCard, fetcher: Fetcher) -> dict[Role, bytes]:
-    """The bytes of every model as it was published; each archive is opened once."""
+def read_sources(card: PackCard, fetcher: Fetcher) -> dict[Role, bytes]:
+    """The bytes of every model as it was published; each archive is opened once. Raises DownloadError."""
     found: dict[Role, bytes] = {}
-    for name, archive in card.archives.items():
-        wanted = {role: model.source for role, model in card.models.items() if model.archive == name}
-        contents = fetcher.members(archive, list(wanted.values()))
-        found |= dict(zip(wanted, contents, strict=True))
+    for name, source in card.sources.items():
+        wanted = {role: model for role, model in card.models.items() if model.source == name}
+        if isinstance(source, Archive):
+            contents = fetcher.members(source, [model.pinned_member() for model in wanted.values()])
+            found |= dict(zip(wanted, contents, strict=True))
+        else:
+            data = fetcher.read(source)
+            found |= dict.fromkeys(wanted, data)
     return found
 
 
-def convert(card: ModelCard, source: bytes) -> bytes:
-    """Convert one model and prove that what came out has the inputs and outputs its description promises.
-
-    Raises:
-        PackError: It cannot be converted (``unconvertible``), or the result is not what is described (``card``).
-    """
-    if card.converter == "dlib":
-        data = convert_dlib(source)
-    else:
-        outputs = tuple(
-            Output(
-                source=output.source, name=output.name, shape=tuple(-1 if dim is None else dim for dim in output.shape)
-            )
-            for output in card.outputs
-        )
-        data = convert_tflite(source, outputs=outputs, batch=card.input.shape[0])
-    graph = onnx.load_from_string(data).graph
-    promised = [[(spec.name, spec.shape) for spec in specs] for specs in ([card.input], card.outputs)]
-    found = [[_described(info) for info in infos] for infos in (graph.input, graph.output)]
-    if found != promised:
-        raise PackError(
-            f"{card.model_id}: the converted model has {found}, its description promises {promised}",
-            reason="card",
-            hint="correct the pack description",
-        )
-    return data
-
-
-def _described(info: onnx.ValueInfoProto) -> tuple[str, list[int | None]]:
-    dims = info.type.tensor_type.shape.dim
-    return info.name, [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
-
-
-def _entry(card: ModelCard, data: bytes, *, archive: Archive) -> ModelEntry:
+def _entry(role: Role, card: ModelCard, data: bytes, *, precision: Precision, source: Source) -> ModelEntry:
     return ModelEntry(
-        file=card.file,
+        file=f"{role}.onnx",
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
-        model_id=card.model_id,
-        precision=card.precision,
+        model_id=card.model_id(precision),
+        family=card.family,
+        precision=precision,
         preprocessing=card.preprocessing,
         input=card.input,
         outputs=[TensorSpec(name=spec.name, shape=spec.shape, meaning=spec.meaning) for spec in card.outputs],
         source=Provenance(
-            package=archive.project,
-            version=archive.version,
-            archive=archive.file,
-            archive_sha256=archive.sha256,
+            origin=_origin(source),
+            version=source.version,
+            file=source.file,
+            file_sha256=source.sha256,
             member=card.member,
-            member_sha256=card.member_sha256,
+            member_sha256=card.member_sha256 or source.sha256,
             licence=card.licence,
         ),
     )
+
+
+def _origin(source: Source) -> str:
+    if isinstance(source, Archive):
+        return source.project
+    return source.url if isinstance(source, WebFile) else "a file of the owner's"
+
+
+def _finish(
+    workshop: Path, manifest: Manifest, *, target: Path, mac_key: bytes, sign_with: Ed25519PrivateKey | None
+) -> None:
+    """Seal what lies in the workshop, prove it, and only then put it in its place."""
+    write_manifest(workshop, manifest, mac_key=mac_key, sign_with=sign_with)
+    sync_folder(workshop)
+    verify_pack(workshop, mac_key=mac_key)
+    _move_into_place(workshop, target)
+
+
+@contextmanager
+def _workshop(target: Path) -> Iterator[Path]:
+    """A folder beside the place of a pack; whatever is left in it goes with it."""
+    workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:

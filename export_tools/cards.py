@@ -13,20 +13,28 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from device.errors import PackError
-from device.vision.pack import (
-    FileName,
+from device.vision.manifest import (
+    FAMILIES,
+    PRECISIONS,
+    Family,
+    Licence,
     ModelId,
     PackName,
+    Precision,
     Preprocessing,
     Role,
     Sha256,
     Strict,
+    Target,
     TensorSpec,
     Text,
     Thresholds,
 )
 
-PACKS_DIRECTORY: Final = Path(__file__).resolve().parent.parent / "models" / "packs"
+MODELS_DIRECTORY: Final = Path(__file__).resolve().parent.parent / "models"
+PACKS_DIRECTORY: Final = MODELS_DIRECTORY / "packs"
+EMBEDDERS_DIRECTORY: Final = MODELS_DIRECTORY / "embedders"
+RANGES_DIRECTORY: Final = MODELS_DIRECTORY / "ranges"
 _MAX_CARD_BYTES: Final = 256 * 1024
 
 ArchiveName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
@@ -54,6 +62,30 @@ class Member(Strict):
     size_bytes: ByteCount
 
 
+class WebFile(Strict):
+    """A file behind an address that names one version of it for ever, pinned to the byte."""
+
+    kind: Literal["file"]
+    url: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9./_%+~-]{3,500}$")]
+    version: Text
+    file: ArchiveName
+    sha256: Sha256
+    size_bytes: ByteCount
+
+
+class LocalFile(Strict):
+    """A file that the owner of the device brings, beside the description, pinned to the byte."""
+
+    kind: Literal["local"]
+    version: Text
+    file: ArchiveName
+    sha256: Sha256
+    size_bytes: ByteCount
+
+
+Source = Annotated[Archive | WebFile | LocalFile, Field(discriminator="kind")]
+
+
 class OutputSpec(TensorSpec):
     """An output and what the converter's source calls it."""
 
@@ -61,41 +93,120 @@ class OutputSpec(TensorSpec):
 
 
 class ModelCard(Strict):
-    """Where a model of a pack comes from and what becomes of it."""
+    """Where a model comes from, what becomes of it, and at which precisions it may run."""
 
-    model_id: ModelId
-    file: FileName
-    precision: Literal["fp32"]
-    archive: str
-    member: MemberName
-    member_sha256: Sha256
-    member_size_bytes: ByteCount
-    licence: Text
-    converter: Literal["tflite", "dlib"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,50}$")]
+    family: Family
+    source: str
+    member: MemberName | None = None
+    """Which file of the archive; None where the source is the model itself."""
+    member_sha256: Sha256 | None = None
+    member_size_bytes: ByteCount | None = None
+    licence: Licence
+    converter: Literal["tflite", "dlib", "minifasnet", "onnx"]
+    precision: dict[Target, Precision]
+    """What each target runs unless it is told otherwise."""
+    excluded: dict[Precision, Text] = Field(default_factory=dict)
+    """Precisions this model must not run at, and why."""
+    ranges: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}\.json$")] | None = None
+    """Recorded activation ranges in `models/ranges`: what INT8 is made from."""
     preprocessing: Preprocessing
     input: TensorSpec
-    outputs: Annotated[list[OutputSpec], Field(min_length=1, max_length=8)]
+    outputs: Annotated[list[OutputSpec], Field(min_length=1, max_length=16)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelCard:
+        if set(self.precision) != {"onnxruntime", "tensorrt"}:
+            raise ValueError("a precision is needed for each of onnxruntime and tensorrt")
+        for target, precision in self.precision.items():
+            if problem := self.refusal(precision, target=target):
+                raise ValueError(problem)
+        if "fp32" in self.excluded:
+            raise ValueError("fp32 is what all others are compared with; it cannot be excluded")
+        members = (self.member, self.member_sha256, self.member_size_bytes)
+        if any(part is None for part in members) != all(part is None for part in members):
+            raise ValueError("member, member_sha256 and member_size_bytes are given together")
+        return self
+
+    def refusal(self, precision: Precision, *, target: Target) -> str | None:
+        """Why this model is not built at this precision for this target; None where it is."""
+        if precision in self.excluded:
+            return f"{self.name} is not built as {precision}: {self.excluded[precision]}"
+        if precision == "int8-u8" and target == "tensorrt":
+            return "TensorRT refuses zero points: its INT8 is int8-s8"
+        if precision.startswith("int8") and self.ranges is None:
+            return f"{self.name} has no recorded activation ranges: record them with doorward-export quantize"
+        return None
+
+    def model_id(self, precision: Precision) -> ModelId:
+        """Id of the artefact: embeddings of different precisions are near one another, but not the same."""
+        return f"{self.name}-{precision}"
+
+    def pinned_member(self) -> Member:
+        """Which file of its archive is converted. Raises PackError (``card``) where the source is no archive."""
+        if self.member is None or self.member_sha256 is None or self.member_size_bytes is None:
+            raise PackError(f"{self.name} names no file of its archive", reason="card", hint="name member and sha256")
+        return Member(member=self.member, sha256=self.member_sha256, size_bytes=self.member_size_bytes)
 
     @property
-    def source(self) -> Member:
-        """The member that is converted."""
-        return Member(member=self.member, sha256=self.member_sha256, size_bytes=self.member_size_bytes)
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those it may be measured at."""
+        with_ranges = self.ranges is not None
+        return tuple(p for p in PRECISIONS if p not in self.excluded and (with_ranges or not p.startswith("int8")))
 
 
 class PackCard(Strict):
-    """A pack: archives, one model per role, thresholds with the measurement behind them."""
+    """A pack: sources, one model per role, thresholds with the measurement behind them."""
 
-    format: Literal[1]
+    format: Literal[2]
     pack: PackName
-    archives: dict[str, Archive]
+    sources: dict[str, Source]
     models: dict[Role, ModelCard]
-    thresholds: Thresholds
+    thresholds: Thresholds | None
 
     @model_validator(mode="after")
-    def _archives_match(self) -> PackCard:
-        used = {model.archive for model in self.models.values()}
-        if used != set(self.archives):
-            raise ValueError(f"archives {sorted(self.archives)} are listed, {sorted(used)} are used")
+    def _consistent(self) -> PackCard:
+        used = {model.source for model in self.models.values()}
+        if used != set(self.sources):
+            raise ValueError(f"sources {sorted(self.sources)} are listed, {sorted(used)} are used")
+        for role, model in self.models.items():
+            if model.family not in FAMILIES[role]:
+                raise ValueError(f"a {model.family} model cannot be the {role}")
+            if isinstance(self.sources[model.source], Archive) != (model.member is not None):
+                raise ValueError(f"{role}: a member is named exactly where the source is an archive")
+        names = [source.file for source in self.sources.values()]
+        if len(set(names)) != len(names):
+            raise ValueError("two sources have one file name")
+        return self
+
+    def with_embedder(self, card: EmbedderCard) -> PackCard:
+        """The same pack with another embedder; thresholds belong to an embedder, so they change with it."""
+        models = {**self.models, "embedder": card.model}
+        used = {model.source for model in models.values()}
+        sources = {name: source for name, source in self.sources.items() if name in used}
+        return PackCard.model_validate(
+            {
+                **dict(self),
+                "sources": {**sources, card.model.source: card.source},
+                "models": models,
+                "thresholds": card.thresholds,
+            }
+        )
+
+
+class EmbedderCard(Strict):
+    """An embedder of the owner's choice, to take the place of a pack's own."""
+
+    format: Literal[2]
+    source: Source
+    model: ModelCard
+    thresholds: Thresholds | None
+    """None until `doorward-export calibrate` has measured them: without them no door opens."""
+
+    @model_validator(mode="after")
+    def _is_an_embedder(self) -> EmbedderCard:
+        if self.model.family not in FAMILIES["embedder"]:
+            raise ValueError(f"{self.model.family} is no embedder")
         return self
 
 
@@ -107,7 +218,7 @@ class PhotoCard(Strict):
     photos: Annotated[dict[PhotoName, Member], Field(min_length=1)]
 
 
-CardT = TypeVar("CardT", PackCard, PhotoCard)
+CardT = TypeVar("CardT", PackCard, PhotoCard, EmbedderCard)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -143,7 +254,8 @@ def load_card(path: Path, kind: type[CardT]) -> tuple[CardT, bytes]:
         ) from exc
     except ValidationError as exc:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        raise PackError(f"{path}: {problems}", reason="card", hint="compare with models/packs/door.yaml") from exc
+        example = "models/embedders/sface.yaml" if kind is EmbedderCard else "models/packs/door.yaml"
+        raise PackError(f"{path}: {problems}", reason="card", hint=f"compare with {example}") from exc
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as exc:
         raise PackError(f"{path} is not valid YAML: {exc}", reason="card", hint="correct the line named") from exc
 

@@ -138,7 +138,8 @@ def door_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if state and (Path(state) / "packs" / "door" / "manifest.json").is_file():
             return Path(state)
     state = tmp_path_factory.mktemp("state")
-    command = ["-c", "from export_tools.cli import main; main()", "convert", "--pack", "door", "--state", str(state)]
+    options = ["--target", "onnxruntime", "--pack", "door", "--state", str(state)]
+    command = ["-c", "from export_tools.cli import main; main()", "build", *options]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.fail(f"the pack cannot be built:\n{done.stdout}{done.stderr}", pytrace=False)

@@ -20,9 +20,8 @@ from device.config import Config
 from device.errors import DoorwardError
 from device.interfaces import Clock, FrameSource, KeySource, Relay
 from device.types import Box, Detection, Frame, Word
-from device.vision.align import CHIP_PX
 from device.vision.landmarks import roi_of_detection
-from device.vision.pack import ROLES, Pack
+from device.vision.pack import Pack
 
 #: Frames looked at before the camera is judged; the first ones of many cameras are dark.
 _FRAMES = 15
@@ -142,11 +141,16 @@ def check_key(source: KeySource) -> CheckResult:
 
 
 def check_pack(pack: Pack) -> CheckResult:
-    """Seal, manifest, and every model file to the byte."""
-    size = sum(len(pack.read(role)) for role in ROLES)
-    return CheckResult(
-        "pack", Outcome.PASS, f"{pack.manifest.pack}: {len(ROLES)} models, {size / 1e6:.0f} MB, unaltered"
-    )
+    """Seal, manifest, and every file to the byte; amber where a licence forbids to run it for money."""
+    manifest = pack.manifest
+    size = sum(len(pack.read_file(entry)) for entry in manifest.files)
+    found = f"{manifest.pack} for {manifest.target}: {len(manifest.models)} models, {size / 1e6:.0f} MB, unaltered"
+    private = [entry.model_id for entry in manifest.models.values() if not entry.source.licence.commercial_use]
+    if private:
+        return CheckResult(
+            "pack", Outcome.AMBER, f"{found}; not for commercial use: {', '.join(private)}", "choose another model"
+        )
+    return CheckResult("pack", Outcome.PASS, found)
 
 
 def check_models(load: Callable[[], Any]) -> CheckResult:
@@ -158,7 +162,8 @@ def check_models(load: Callable[[], Any]) -> CheckResult:
         1.0,
         np.array([[280, 220], [360, 220], [320, 260], [320, 300], [240, 230], [400, 230]], np.float32),
     )
-    chip = np.full((CHIP_PX, CHIP_PX, 3), 128, np.uint8)
+    side = vision.embedder.alignment.side_px
+    chip = np.full((side, side, 3), 128, np.uint8)
     runs: tuple[tuple[str, Callable[[], object]], ...] = (
         ("detector", lambda: vision.detector.detect(grey)),
         ("landmarks", lambda: vision.mesh.locate(grey, roi_of_detection(box))),

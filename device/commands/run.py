@@ -54,7 +54,7 @@ def run(
     if not asked.state.is_dir():
         raise StateError(
             f"there is no state directory {asked.state}",
-            hint=f"check --state; doorward-export convert --state {asked.state} makes one with the models",
+            hint=f"check --state; doorward-export build --state {asked.state} makes one with the models",
         )
     set_up_logging(config.log.level)
     keep_memory_private()

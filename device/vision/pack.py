@@ -1,9 +1,10 @@
 """Model packs: which file plays which role, and the proof that it is the one that was built.
 
-A pack is a folder: ``manifest.json``, ``manifest.mac`` and the model files it names, nothing else. The manifest is
-authenticated (HMAC-SHA256 under a key derived from the state key) before a byte of it is parsed, and a model is used
-only as the very bytes whose size and sha256 were checked. Whatever does not match is a
-:class:`device.errors.PackError` with its own ``reason``; there is no second choice.
+A pack is a folder: ``manifest.json``, ``manifest.mac``, where its maker signed it ``manifest.sig``, and the files the
+manifest names, nothing else. The manifest is authenticated (HMAC-SHA256 under a key derived from the state key, and an
+Ed25519 signature where the owner's configuration names a key) before a byte of it is parsed, and a file is used only as
+the very bytes whose size and sha256 were checked. Whatever does not match is a :class:`device.errors.PackError` with
+its own ``reason``; there is no second choice.
 """
 
 from __future__ import annotations
@@ -16,138 +17,25 @@ import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import ValidationError
 
 from device.errors import PackError
-
-Role = Literal["detector", "landmarks", "iris", "embedder"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
+from device.vision.manifest import FileEntry, Manifest, ModelEntry, Role, Thresholds
 
 MANIFEST_NAME: Final = "manifest.json"
 MAC_NAME: Final = "manifest.mac"
-FORMAT: Final = 1
+SIGNATURE_NAME: Final = "manifest.sig"
 
 _MAX_MANIFEST_BYTES: Final = 256 * 1024
 _MAC_HEADER: Final = b"doorward-pack-mac-1"
 _MAX_MAC_BYTES: Final = 256
 _MAC_KEY_BYTES: Final = 32
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-PackName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-FileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}\.onnx$")]
-ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-TensorName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Dimension = Annotated[int, Field(ge=1, le=1 << 20)]
-
-
-class Strict(BaseModel):
-    """Base of everything in a manifest or a pack description: frozen, strict, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Preprocessing(Strict):
-    """How a picture becomes the input: (value - mean) / divisor per channel, value 0..255."""
-
-    colour: Literal["rgb", "bgr"]
-    mean: Annotated[float, Field(ge=0, le=255)]
-    divisor: Annotated[float, Field(gt=0, le=256)]
-    geometry: Literal["letterbox", "face_roi", "eye_roi", "face_chip"]
-    """letterbox: whole frame, centred, black borders. face_roi, eye_roi: rotated square around the face or the eye.
-    face_chip: similarity transform onto the alignment template."""
-    roi_scale: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Side of the square: in widths of the face box (face_roi), in distances between the eye corners (eye_roi)."""
-
-
-class TensorSpec(Strict):
-    """One input or output: name and NCHW shape; ``null`` is the batch size where it is free. Always float32."""
-
-    name: TensorName
-    shape: Annotated[list[Dimension | None], Field(min_length=2, max_length=4)]
-    meaning: Text
-
-
-class OperatingPoint(Strict):
-    """A false match rate and the cosine from which two faces match at it."""
-
-    fmr: Annotated[float, Field(gt=0, lt=1)]
-    cosine: Annotated[float, Field(gt=0, le=1)]
-
-
-class Thresholds(Strict):
-    """Where two faces count as the same person, for the scoring rule named beside it."""
-
-    scoring: Text
-    measurement: Text
-    default_fmr: Annotated[float, Field(gt=0, lt=1)]
-    match: Annotated[list[OperatingPoint], Field(min_length=1, max_length=16)]
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Thresholds:
-        rates = [point.fmr for point in self.match]
-        cosines = [point.cosine for point in self.match]
-        if rates != sorted(set(rates), reverse=True) or cosines != sorted(set(cosines)):
-            raise ValueError("operating points must run from the highest false match rate to the lowest")
-        if self.default_fmr not in rates:
-            raise ValueError("the default false match rate has no operating point")
-        return self
-
-    @property
-    def match_cosine(self) -> float:
-        """The cosine at the default false match rate."""
-        return next(point.cosine for point in self.match if point.fmr == self.default_fmr)
-
-
-class Provenance(Strict):
-    """Where a model came from."""
-
-    package: Text
-    version: Text
-    archive: Text
-    archive_sha256: Sha256
-    member: Text
-    member_sha256: Sha256
-    licence: Text
-
-
-class ModelEntry(Strict):
-    """One model of a pack."""
-
-    file: FileName
-    sha256: Sha256
-    size_bytes: Annotated[int, Field(ge=1, le=1 << 30)]
-    model_id: ModelId
-    """Travels with every template; templates of another model are never compared."""
-    precision: Literal["fp32", "fp16", "int8-u8"]
-    preprocessing: Preprocessing
-    input: TensorSpec
-    outputs: Annotated[list[TensorSpec], Field(min_length=1, max_length=8)]
-    source: Provenance
-
-
-class Manifest(Strict):
-    """What a built pack consists of."""
-
-    format: Literal[1]
-    pack: PackName
-    inputs_sha256: Sha256
-    """Over the pack description and the converter's revision: the same inputs need not be built again."""
-    models: dict[Role, ModelEntry]
-    thresholds: Thresholds
-    built_with: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,31}$")], Text]
-    """Tool versions, by name."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Manifest:
-        missing = [role for role in ROLES if role not in self.models]
-        if missing:
-            raise ValueError(f"no model for {', '.join(missing)}")
-        if len({entry.file for entry in self.models.values()}) != len(self.models):
-            raise ValueError("two roles share one file")
-        return self
+_SIGNATURE_HEADER: Final = b"doorward-pack-signature-1\n"
+_SIGNATURE_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +51,17 @@ class Pack:
 
     @property
     def thresholds(self) -> Thresholds:
-        """The pack's operating points."""
+        """The pack's operating points.
+
+        Raises:
+            PackError: ``uncalibrated``: nobody measured what this embedder's similarities mean.
+        """
+        if self.manifest.thresholds is None:
+            raise PackError(
+                f"nobody measured what similarities of {self.manifest.models['embedder'].model_id} mean: no threshold",
+                reason="uncalibrated",
+                hint=f"doorward-export calibrate --pack {self.manifest.pack} --images DIR --target-fmr 1e-5",
+            )
         return self.manifest.thresholds
 
     def read(self, role: Role) -> bytes:
@@ -172,17 +70,31 @@ class Pack:
         Raises:
             PackError: ``missing``, ``symlink``, ``unreadable``, ``size``, ``swapped`` or ``altered``.
         """
-        entry = self.manifest.models[role]
-        # The limit covers every model of the pack, so that a larger one in this one's place is recognised.
-        largest = max(model.size_bytes for model in self.manifest.models.values())
-        data = _read_file(self.directory, entry.file, limit=largest + 1)
+        return self.read_file(self.manifest.models[role])
+
+    def read_engine(self, role: Role) -> bytes:
+        """The bytes of a model's TensorRT engine, verified: to load an engine is to run what is in it.
+
+        Raises:
+            PackError: As :meth:`read`, and ``no_engine``: the pack was not built for TensorRT.
+        """
+        engine = self.manifest.models[role].engine
+        if engine is None:
+            raise _refuse(self.directory, f"the {role} model has no TensorRT engine", reason="no_engine")
+        return self.read_file(engine)
+
+    def read_file(self, entry: FileEntry) -> bytes:
+        """The bytes of a file of the manifest, verified. Raises PackError as :meth:`read`."""
+        files = self.manifest.files
+        # The limit covers every file of the pack, so that a larger one in this one's place is recognised.
+        data = _read_file(self.directory, entry.file, limit=max(file.size_bytes for file in files) + 1)
         digest = hashlib.sha256(data).hexdigest()
         if hmac.compare_digest(digest, entry.sha256):
             return data
-        where = f"the {role} model {self.directory / entry.file}"
-        for other, foreign in self.manifest.models.items():
+        where = str(self.directory / entry.file)
+        for foreign in files:
             if digest == foreign.sha256:
-                raise _refuse(self.directory, f"{where} is the {other} model in the wrong place", reason="swapped")
+                raise _refuse(self.directory, f"{where} is {foreign.file} in the wrong place", reason="swapped")
         if len(data) != entry.size_bytes:
             raise _refuse(
                 self.directory,
@@ -192,21 +104,24 @@ class Pack:
         raise _refuse(self.directory, f"{where} does not have the sha256 in the manifest", reason="altered")
 
 
-def load_pack(directory: Path, *, mac_key: bytes) -> Pack:
+def load_pack(directory: Path, *, mac_key: bytes, signed_by: Ed25519PublicKey | None = None) -> Pack:
     """Open a pack: authenticate the manifest, then parse it, then compare the folder with it.
 
     Args:
         directory: The folder of the pack.
         mac_key: 32 bytes, :attr:`device.keys.StateKeys.pack_mac`.
+        signed_by: Whose signature the manifest must carry; without it a signature is not looked at.
 
     Raises:
         PackError: ``missing``, ``symlink``, ``unreadable``, ``mac_malformed``, ``wrong_key``, ``manifest_altered``,
-            ``schema`` or ``extra_file``.
+            ``unsigned``, ``wrong_signature``, ``schema`` or ``extra_file``.
     """
     manifest_bytes = _read_file(directory, MANIFEST_NAME, limit=_MAX_MANIFEST_BYTES + 1)
     _verify_mac(
         manifest_bytes, _read_file(directory, MAC_NAME, limit=_MAX_MAC_BYTES + 1), mac_key=mac_key, directory=directory
     )
+    if signed_by is not None:
+        _verify_signature(manifest_bytes, signed_by=signed_by, directory=directory)
     try:
         manifest = Manifest.model_validate_json(manifest_bytes)
     except ValidationError as exc:
@@ -220,16 +135,35 @@ def load_pack(directory: Path, *, mac_key: bytes) -> Pack:
     return pack
 
 
-def write_manifest(directory: Path, manifest: Manifest, *, mac_key: bytes) -> None:
-    """Write ``manifest.json`` and ``manifest.mac`` into a folder that has neither, and flush them to the disk.
+def write_manifest(
+    directory: Path,
+    manifest: Manifest,
+    *,
+    mac_key: bytes,
+    sign_with: Ed25519PrivateKey | None = None,
+    signature: bytes | None = None,
+) -> None:
+    """Write ``manifest.json``, its seal and its signature into a folder that has none, and flush them to the disk.
+
+    Args:
+        directory: The folder.
+        manifest: What to write.
+        mac_key: 32 bytes, :attr:`device.keys.StateKeys.pack_mac`.
+        sign_with: The maker's key.
+        signature: One that was made elsewhere over this very manifest, see :func:`read_signature`.
 
     Raises:
         PackError: ``unwritable``.
     """
     data = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
     key_id, tag = _tags(data, mac_key=mac_key, directory=directory)
+    contents = {MANIFEST_NAME: data, MAC_NAME: b" ".join((_MAC_HEADER, key_id, tag)) + b"\n"}
+    if sign_with is not None:
+        signature = sign_with.sign(_SIGNATURE_HEADER + data)
+    if signature is not None:
+        contents[SIGNATURE_NAME] = signature
     try:
-        for name, content in ((MANIFEST_NAME, data), (MAC_NAME, b" ".join((_MAC_HEADER, key_id, tag)) + b"\n")):
+        for name, content in contents.items():
             with (directory / name).open("xb") as file:
                 file.write(content)
                 file.flush()
@@ -240,12 +174,37 @@ def write_manifest(directory: Path, manifest: Manifest, *, mac_key: bytes) -> No
         ) from exc
 
 
+def read_signature(directory: Path) -> bytes | None:
+    """The signature of a pack's manifest as it lies there, not verified; None where it is not signed.
+
+    Raises:
+        PackError: ``symlink`` or ``unreadable``.
+    """
+    if not os.path.lexists(directory / SIGNATURE_NAME):
+        return None
+    return _read_file(directory, SIGNATURE_NAME, limit=_SIGNATURE_BYTES + 1)
+
+
+def _verify_signature(manifest: bytes, *, signed_by: Ed25519PublicKey, directory: Path) -> None:
+    signature = read_signature(directory)
+    if signature is None:
+        raise _refuse(directory, f"the manifest of {directory} is not signed", reason="unsigned")
+    try:
+        signed_by.verify(signature, _SIGNATURE_HEADER + manifest)
+    except InvalidSignature as exc:
+        raise _refuse(
+            directory, f"the manifest of {directory} is not signed by the configured key", reason="wrong_signature"
+        ) from exc
+
+
 def _refuse(directory: Path, message: str, *, reason: str) -> PackError:
     """``directory`` is the pack's, PACKS/NAME below the state directory."""
-    command = f"doorward-export convert --pack {directory.name} --state {shlex.quote(str(directory.parent.parent))}"
+    command = f"doorward-export build --pack {directory.name} --state {shlex.quote(str(directory.parent.parent))}"
     hint = f"build the pack again: {command} --force"
     if reason == "wrong_key":
         hint = f"this pack was built for another state directory; build one here: {command}"
+    elif reason in {"unsigned", "wrong_signature"}:
+        hint = f"sign it ({command} --sign-with KEY --force), or correct models.signing_key in the configuration"
     return PackError(message, reason=reason, hint=hint)
 
 
@@ -273,14 +232,14 @@ def _verify_mac(manifest: bytes, line: bytes, *, mac_key: bytes, directory: Path
 
 
 def _compare_folder(pack: Pack) -> None:
-    wanted = {MANIFEST_NAME, MAC_NAME, *(entry.file for entry in pack.manifest.models.values())}
+    wanted = {MANIFEST_NAME, MAC_NAME, *(entry.file for entry in pack.manifest.files)}
     try:
         found = {path.name for path in pack.directory.iterdir()}
     except OSError as exc:
         raise _refuse(pack.directory, f"cannot list {pack.directory}: {exc.strerror}", reason="unreadable") from exc
     if absent := sorted(wanted - found):
         raise _refuse(pack.directory, f"{pack.directory} lacks {', '.join(absent)}", reason="missing")
-    if foreign := sorted(found - wanted):
+    if foreign := sorted(found - wanted - {SIGNATURE_NAME}):
         raise _refuse(
             pack.directory,
             f"{pack.directory} holds files that the manifest does not name: {', '.join(foreign)}",

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from device.config import Config
 from device.errors import PackError
 from device.gallery.exact import ExactIndex
@@ -15,11 +17,13 @@ from device.gallery.hnsw import make_hnsw_index
 from device.interfaces import GalleryIndex, InferenceSession
 from device.keys import StateKeys
 from device.types import Face, Image
+from device.vision.align import DLIB_150
 from device.vision.backends.onnx import OnnxSession
-from device.vision.detector import BlazeFaceDetector
+from device.vision.detector import BlazeFaceDetector, FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
-from device.vision.pack import Pack, Role, load_pack, write_manifest
+from device.vision.manifest import Role
+from device.vision.pack import Pack, load_pack, read_signature, write_manifest
 from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
 from device.vision.quality import Gates
@@ -38,16 +42,21 @@ def open_pack(state: Path, config: Config, keys: StateKeys) -> Pack:
         raise PackError(
             f"there is no model pack {config.models.pack!r} in {state}",
             reason="missing",
-            hint=f"doorward-export convert --pack {config.models.pack} --state {state}",
+            hint=f"doorward-export build --pack {config.models.pack} --state {state}",
         )
-    return load_pack(directory, mac_key=keys.pack_mac)
+    return load_pack(directory, mac_key=keys.pack_mac, signed_by=_signer(config))
 
 
-def _is_whole(directory: Path, pack: Pack, keys: StateKeys) -> bool:
+def _signer(config: Config) -> Ed25519PublicKey | None:
+    key = config.models.signing_key
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)) if key is not None else None
+
+
+def _is_whole(directory: Path, pack: Pack, keys: StateKeys, config: Config) -> bool:
     try:
-        found = load_pack(directory, mac_key=keys.pack_mac)
-        for role in found.manifest.models:
-            found.read(role)
+        found = load_pack(directory, mac_key=keys.pack_mac, signed_by=_signer(config))
+        for entry in found.manifest.files:
+            found.read_file(entry)
     except PackError:
         return False
     return found.manifest == pack.manifest
@@ -65,7 +74,7 @@ def adopt_pack(source: Path, target: Path, config: Config) -> None:
     old_keys, new_keys = state_keys(source), state_keys(target, create=True)
     pack = open_pack(source, config, old_keys)
     directory = target / PACKS_NAME / config.models.pack
-    if directory.exists() and _is_whole(directory, pack, new_keys):
+    if directory.exists() and _is_whole(directory, pack, new_keys, config):
         return
     with writing(target):
         if directory.exists():
@@ -74,9 +83,10 @@ def adopt_pack(source: Path, target: Path, config: Config) -> None:
         with tempfile.TemporaryDirectory(prefix=".adopting-", dir=directory.parent) as aside:
             folder = Path(aside) / config.models.pack
             folder.mkdir(mode=0o700)
-            for role, entry in pack.manifest.models.items():
-                (folder / entry.file).write_bytes(pack.read(role))
-            write_manifest(folder, pack.manifest, mac_key=new_keys.pack_mac)
+            for entry in pack.manifest.files:
+                (folder / entry.file).write_bytes(pack.read_file(entry))
+            signature = read_signature(pack.directory)
+            write_manifest(folder, pack.manifest, mac_key=new_keys.pack_mac, signature=signature)
             folder.rename(directory)
 
 
@@ -109,7 +119,7 @@ class Vision:
 
     pack: Pack
     config: Config
-    detector: BlazeFaceDetector
+    detector: FaceDetector
     mesh: FaceMesh
     embedder: FaceEmbedder
 
@@ -148,5 +158,7 @@ def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None
             session("detector"), min_score=config.vision.min_detection_score, max_faces=config.vision.max_faces
         ),
         mesh=FaceMesh(session("landmarks")),
-        embedder=FaceEmbedder(session("embedder")),
+        embedder=FaceEmbedder(
+            session("embedder"), alignment=DLIB_150, preprocessing=pack.model("embedder").preprocessing
+        ),
     )

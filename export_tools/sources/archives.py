@@ -1,4 +1,4 @@
-"""Pinned archives: proven by size and sha256 before anything in them is looked at, then read member by member.
+"""Pinned files: proven by size and sha256 before anything in them is looked at, then read member by member.
 
 Nothing is ever unpacked onto the disk, built or executed, and no path inside an archive becomes a path outside it.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from device.errors import DownloadError
-from export_tools.cards import Archive, Member
+from export_tools.cards import Archive, Member, Source
 
 _CHUNK_BYTES = 1 << 20
 
@@ -29,9 +29,28 @@ def hash_file(file: IO[bytes]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def matches(file: IO[bytes], archive: Archive) -> bool:
-    """Whether an open file is, to the byte, the pinned archive."""
-    return hash_file(file) == (archive.size_bytes, archive.sha256)
+def matches(file: IO[bytes], source: Source) -> bool:
+    """Whether an open file is, to the byte, the pinned one."""
+    return hash_file(file) == (source.size_bytes, source.sha256)
+
+
+def read_whole(path: Path, source: Source) -> bytes:
+    """A pinned file that is itself what is wanted.
+
+    Raises:
+        DownloadError: It is not the pinned one, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(source.size_bytes + 1)
+    except OSError as exc:
+        raise DownloadError(f"cannot read {path}: {exc}", hint="fetch it again: doorward-export fetch") from exc
+    if len(data) != source.size_bytes or hashlib.sha256(data).hexdigest() != source.sha256:
+        raise DownloadError(
+            f"{path} is not the pinned {source.file}: its sha256 differs",
+            hint="remove it and fetch it again: doorward-export fetch",
+        )
+    return data
 
 
 def read_members(path: Path, archive: Archive, members: Sequence[Member]) -> list[bytes]:

@@ -18,7 +18,7 @@ import requests
 import urllib3
 
 from device.errors import DownloadError
-from export_tools.cards import Archive
+from export_tools.cards import Source
 from export_tools.sources.archives import matches
 from export_tools.sources.index import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, without_credentials
 
@@ -98,9 +98,9 @@ class Patience:
 
 @dataclass(slots=True, kw_only=True)
 class Download:
-    """The download of one pinned archive from one address into one folder."""
+    """The download of one pinned file from one address into one folder."""
 
-    archive: Archive
+    source: Source
     address: str
     folder: Path
     session: requests.Session
@@ -113,8 +113,8 @@ class Download:
         Raises:
             DownloadError: It cannot be fetched, or what the server has is not the pinned file.
         """
-        part = self.folder / f"{self.archive.file}.part"
-        target = self.folder / self.archive.file
+        part = self.folder / f"{self.source.file}.part"
+        target = self.folder / self.source.file
         try:
             with part.open("r+b" if part.exists() else "w+b") as file:
                 self._fill(file)
@@ -129,29 +129,29 @@ class Download:
     def _fill(self, file: IO[bytes]) -> None:
         """Bring the part to the pinned file; a part that turns out wrong is started again once, from nothing."""
         resumed = self._transfer(file)
-        if matches(file, self.archive):
+        if matches(file, self.source):
             return
         file.truncate(0)
         if resumed:
-            self.reporter.note(f"what was there of {self.archive.file} was damaged, starting again")
+            self.reporter.note(f"what was there of {self.source.file} was damaged, starting again")
             self._transfer(file)
-            if matches(file, self.archive):
+            if matches(file, self.source):
                 return
             file.truncate(0)
         raise DownloadError(
-            f"what the index serves as {self.archive.file} is not the pinned file: its sha256 differs",
+            f"what the index serves as {self.source.file} is not the pinned file: its sha256 differs",
             hint="the file was altered on the way or at the index; use another index or --mirror",
         )
 
     def _transfer(self, file: IO[bytes]) -> bool:
         """Fetch until the size is reached; True where bytes from before this call were kept."""
-        size = self.archive.size_bytes
+        size = self.source.size_bytes
         there = file.seek(0, os.SEEK_END)
         resumed = 0 < there <= size
         if not resumed:
             file.truncate(0)
             there = 0
-        self.reporter.begin(self.archive.file, total=size, done=there)
+        self.reporter.begin(self.source.file, total=size, done=there)
         try:
             while there < size:
                 try:
@@ -159,7 +159,7 @@ class Download:
                 except Interrupted as exc:
                     if file.tell() > there:
                         self.patience.failures = 0
-                    self.patience.after(f"{self.archive.file} cannot be fetched", exc.__cause__ or exc)
+                    self.patience.after(f"{self.source.file} cannot be fetched", exc.__cause__ or exc)
                 there = file.seek(0, os.SEEK_END)
         finally:
             self.reporter.end()
@@ -191,7 +191,7 @@ class Download:
             start = int(announced.group(1)) if announced else -1
         elif status != requests.codes.ok:
             raise DownloadError(
-                f"the index answers {status} for {self.archive.file}",
+                f"the index answers {status} for {self.source.file}",
                 hint="check the proxy settings, or use --mirror with a folder that holds the file",
             )
         if start not in (0, offset):
@@ -205,21 +205,21 @@ class Download:
         there = file.tell()
         for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
             there += len(chunk)
-            if there > self.archive.size_bytes:
+            if there > self.source.size_bytes:
                 file.truncate(0)
                 raise DownloadError(
-                    f"what the index serves as {self.archive.file} is larger than the pinned file",
+                    f"what the index serves as {self.source.file} is larger than the pinned file",
                     hint="the file was altered on the way or at the index; use another index or --mirror",
                 )
             file.write(chunk)
             self.reporter.at(there)
-        if there < self.archive.size_bytes:
-            raise Interrupted(f"the connection ended after {there} of {self.archive.size_bytes} bytes")
+        if there < self.source.size_bytes:
+            raise Interrupted(f"the connection ended after {there} of {self.source.size_bytes} bytes")
 
     def _disk_error(self, exc: OSError) -> DownloadError:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "free some space" if full else "name a writable folder with --cache or DOORWARD_CACHE"
-        return DownloadError(f"cannot write {self.archive.file} into {self.folder}: {exc.strerror}", hint=hint)
+        return DownloadError(f"cannot write {self.source.file} into {self.folder}: {exc.strerror}", hint=hint)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""Where a pinned archive comes from: the cache, a folder of the user's, or the package index, in this order.
+"""Where a pinned file comes from: the cache, a folder of the user's, or its publisher, in this order.
 
-With a mirror the index is never asked; offline no socket is opened. Whatever the origin, the file is verified by size
-and sha256 before it is used, the cached one each time.
+The publisher is the package index for archives of packages and a pinned address for everything else; offline no socket
+is opened. Whatever the origin, the file is verified by size and sha256 before it is used, the cached one each time; a
+file of that name in the user's folder that is not the pinned one is an error, not a reason to look elsewhere.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 import requests
 
 from device.errors import DownloadError
-from export_tools.cards import PACKS_DIRECTORY, Archive, Member, PhotoCard, load_card
-from export_tools.sources.archives import matches, read_members
+from export_tools.cards import PACKS_DIRECTORY, Archive, LocalFile, Member, PhotoCard, Source, WebFile, load_card
+from export_tools.sources.archives import matches, read_members, read_whole
 from export_tools.sources.download import Download, Patience, Reporter, Silent, sync_folder
 from export_tools.sources.index import IndexSettings, locate, open_session, pip_settings
 
@@ -34,11 +35,11 @@ def default_cache() -> Path:
 
 @dataclass(slots=True, kw_only=True)
 class Fetcher:
-    """Brings pinned archives.
+    """Brings pinned files.
 
     Args:
-        cache: Folder that keeps the archives; made where it is missing.
-        mirror: A folder with the same files under the same names, used instead of the index.
+        cache: Folder that keeps them; made where it is missing.
+        mirror: A folder with the same files under the same names; what it has is not asked of the publisher.
         offline: Never open a socket.
         reporter: Who is told how far it is.
         settings: Answers which index to use; asked only when one is needed.
@@ -52,35 +53,44 @@ class Fetcher:
     settings: Callable[[], IndexSettings] = pip_settings
     pause: Callable[[float], None] = time.sleep
 
-    def fetch(self, archive: Archive) -> Path:
-        """A file on this machine that is, to the byte, the pinned archive.
+    def fetch(self, source: Source) -> Path:
+        """A file on this machine that is, to the byte, the pinned one.
 
         Raises:
             DownloadError: None of the allowed origins has it.
         """
-        cached = self.cache / archive.file
-        if self._verified(cached, archive):
+        cached = self.cache / source.file
+        if self._verified(cached, source):
             return cached
-        if self.mirror is not None:
-            return self._from_mirror(self.mirror / archive.file, archive)
+        if self.mirror is not None and (self.mirror / source.file).is_file():
+            return self._from_mirror(self.mirror / source.file, source)
+        if isinstance(source, LocalFile):
+            raise DownloadError(
+                f"{source.file} is yours to bring, and it is not in {self.mirror or 'any mirror'}",
+                hint="put it into a folder under exactly this name and name the folder with --mirror",
+            )
         if self.offline:
             raise DownloadError(
-                f"{archive.file} is not in the cache {self.cache}, and --offline forbids to fetch it",
+                f"{source.file} is not in the cache {self.cache}, and --offline forbids to fetch it",
                 hint="call this once without --offline, or use --mirror with a folder that holds the file",
             )
         with self._lock():
-            if self._verified(cached, archive):
+            if self._verified(cached, source):
                 return cached
-            return self._from_index(archive)
+            return self._from_address(source) if isinstance(source, WebFile) else self._from_index(source)
+
+    def read(self, source: Source) -> bytes:
+        """Fetch a file and read the whole of it. Raises DownloadError."""
+        return read_whole(self.fetch(source), source)
 
     def members(self, archive: Archive, members: Sequence[Member]) -> list[bytes]:
         """Fetch an archive and read members out of it. Raises DownloadError."""
         return read_members(self.fetch(archive), archive, members)
 
-    def _verified(self, path: Path, archive: Archive) -> bool:
+    def _verified(self, path: Path, source: Source) -> bool:
         try:
             with path.open("rb") as file:
-                if matches(file, archive):
+                if matches(file, source):
                     return True
         except FileNotFoundError:
             return False
@@ -91,28 +101,30 @@ class Fetcher:
         self.reporter.note(f"{path} is not the pinned file and is not used")
         return False
 
-    def _from_mirror(self, path: Path, archive: Archive) -> Path:
+    def _from_mirror(self, path: Path, source: Source) -> Path:
         """Copy into the cache, so that the photographs and the next run find the file without the mirror."""
-        if not path.is_file():
-            raise DownloadError(f"the mirror has no {path}", hint="put the file there under exactly this name")
-        if not self._verified(path, archive):
+        if not self._verified(path, source):
             raise DownloadError(
-                f"{path} is not the pinned {archive.file}: its sha256 differs", hint="copy the file to the mirror again"
+                f"{path} is not the pinned {source.file}: its sha256 differs", hint="copy the file to the mirror again"
             )
-        target, part = self.cache / archive.file, self.cache / f"{archive.file}.copy"
+        target, part = self.cache / source.file, self.cache / f"{source.file}.copy"
         with self._lock():
             try:
-                with path.open("rb") as source, part.open("w+b") as copy:
-                    shutil.copyfileobj(source, copy, 1 << 20)
+                with path.open("rb") as original, part.open("w+b") as copy:
+                    shutil.copyfileobj(original, copy, 1 << 20)
                     copy.flush()
                     os.fsync(copy.fileno())
-                    if not matches(copy, archive):
+                    if not matches(copy, source):
                         raise DownloadError(f"{path} changed while it was copied", hint="try again")
                 part.replace(target)
                 sync_folder(self.cache)
             except OSError as exc:
                 raise self._cache_error(exc) from exc
         return target
+
+    def _from_address(self, source: WebFile) -> Path:
+        with open_session(self.settings()) as session:
+            return self._download(source, address=source.url, session=session)
 
     def _from_index(self, archive: Archive) -> Path:
         settings = self.settings()
@@ -124,14 +136,17 @@ class Fetcher:
                     break
                 except requests.RequestException as exc:
                     patience.after(f"the package index {settings.shown} cannot be reached", exc)
-            return Download(
-                archive=archive,
-                address=address,
-                folder=self.cache,
-                session=session,
-                reporter=self.reporter,
-                patience=Patience(self.pause),
-            ).run()
+            return self._download(archive, address=address, session=session)
+
+    def _download(self, source: Source, *, address: str, session: requests.Session) -> Path:
+        return Download(
+            source=source,
+            address=address,
+            folder=self.cache,
+            session=session,
+            reporter=self.reporter,
+            patience=Patience(self.pause),
+        ).run()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

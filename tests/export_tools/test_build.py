@@ -16,10 +16,12 @@ import yaml
 from rich.console import Console
 
 from device.errors import DownloadError, PackError
-from device.vision.pack import ROLES, load_pack
+from device.vision.manifest import REQUIRED_ROLES
+from device.vision.pack import load_pack
 from export_tools import build, cards, cli
-from export_tools.build import build_pack, pack_directory, verify_pack
+from export_tools.build import BuildOptions, build_pack, pack_directory, verify_pack
 from export_tools.cards import load_pack_card
+from export_tools.commands.shared import TerminalReporter
 from export_tools.sources.fetch import Fetcher
 from tests.export_tools import dat_writer
 from tests.export_tools.tflite_writer import ModelWriter
@@ -48,7 +50,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     card = yaml.safe_load((cards.PACKS_DIRECTORY / "door.yaml").read_bytes())
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     card["pack"] = "small"
-    card["archives"] = {
+    card["sources"] = {
         "small": {
             "project": "small", "version": "1", "file": "small-1.zip", "kind": "zip", "sha256": digest,
             "size_bytes": len(buffer.getvalue()),
@@ -58,7 +60,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         member = "small.dat" if role == "embedder" else "small.tflite"
         data = members[member]
         model |= {
-            "archive": "small", "member": member, "member_sha256": hashlib.sha256(data).hexdigest(),
+            "source": "small", "member": member, "member_sha256": hashlib.sha256(data).hexdigest(),
             "member_size_bytes": len(data),
         }  # fmt: skip
         model["input"]["shape"] = [None, 3, 15, 15] if role == "embedder" else [1, 3, 4, 4]
@@ -80,7 +82,7 @@ def offline(workplace: Path, listener: Any) -> Fetcher:
 
 
 def _build(workplace: Path, fetcher: Fetcher, **options: Any) -> Any:
-    return build_pack("small", state=workplace / "state", mac_key=KEY, fetcher=fetcher, **options)
+    return build_pack("small", state=workplace / "state", mac_key=KEY, fetcher=fetcher, options=BuildOptions(**options))
 
 
 def _change_card(workplace: Path, old: str, new: str) -> None:
@@ -98,9 +100,9 @@ def test_a_pack_is_built_sealed_and_nothing_is_left_beside_it(workplace: Path, o
     assert sorted(path.name for path in packs.iterdir()) == [".lock", "small"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (packs.parent, packs, packs / "small")] == [0o700] * 3
     manifest = load_pack(packs / "small", mac_key=KEY).manifest
-    assert manifest.models["embedder"].source.archive == "small-1.zip"
+    assert manifest.models["embedder"].source.file == "small-1.zip"
     assert manifest.thresholds == load_pack_card("small")[0].thresholds
-    assert {"numpy", "onnx", "tflite", "python", "converter"} == set(manifest.built_with)
+    assert {"numpy", "onnx", "onnxruntime", "tflite", "python", "converter"} == set(manifest.built_with)
 
 
 def test_a_second_build_does_nothing_and_needs_no_archive(workplace: Path, offline: Fetcher) -> None:
@@ -118,7 +120,7 @@ def test_a_forced_build_gives_the_same_bytes(workplace: Path, offline: Fetcher) 
     first = _build(workplace, offline).pack
     second = _build(workplace, offline, force=True)
     assert second.built
-    assert all(first.model(role).sha256 == second.pack.model(role).sha256 for role in ROLES)
+    assert all(first.model(role).sha256 == second.pack.model(role).sha256 for role in REQUIRED_ROLES)
 
 
 def test_another_description_is_built_again(workplace: Path, offline: Fetcher, listener: Any) -> None:
@@ -176,7 +178,7 @@ def test_a_build_that_fails_leaves_the_old_pack_as_it_was(
     def broken(*_: object, **__: object) -> bytes:
         raise PackError("no", reason="unconvertible")
 
-    monkeypatch.setattr(build, "convert_dlib", broken)
+    monkeypatch.setattr(build, "convert", broken)
     with pytest.raises(PackError):
         _build(workplace, offline, force=True)
     packs = workplace / "state" / "packs"
@@ -217,13 +219,13 @@ def _run(workplace: Path, *arguments: str) -> int:
 def test_the_command_builds_and_verifies_and_answers_in_json(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`convert` makes the key, `verify` only uses it."""
+    """`build` makes the key, `verify` only uses it."""
     state, cache = ["--state", str(workplace / "state")], ["--cache", str(workplace / "cache")]
-    assert _run(workplace, "convert", *state, *cache, "--offline", "--json") == 0
+    assert _run(workplace, "build", *state, *cache, "--offline", "--json") == 0
     built = json.loads(capsys.readouterr().out)
     assert built["built"] is True
-    assert set(built["models"]) == set(ROLES)
-    assert _run(workplace, "convert", *state, *cache, "--offline") == 0
+    assert set(built["models"]) == set(REQUIRED_ROLES)
+    assert _run(workplace, "build", *state, *cache, "--offline") == 0
     assert "is up to date" in capsys.readouterr().out
     assert _run(workplace, "verify", *state, "--json") == 0
     assert json.loads(capsys.readouterr().out)["match_cosine"] == 0.9547
@@ -236,15 +238,15 @@ def test_the_command_fetches_from_a_mirror(workplace: Path, capsys: pytest.Captu
     places = ["--mirror", str(workplace / "cache"), "--cache", str(workplace / "other"), "--json"]
     assert _run(workplace, "fetch", *places) == 0
     fetched = json.loads(capsys.readouterr().out)
-    assert fetched["archives"] == {"small-1.zip": str(workplace / "other" / "small-1.zip")}
+    assert fetched["files"] == {"small-1.zip": str(workplace / "other" / "small-1.zip")}
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (["verify"], 74),
-        (["convert", "--offline", "--cache", "/nonexistent"], 68),
-        (["convert", "--colour", "red"], 64),
+        (["build", "--offline", "--cache", "/nonexistent"], 68),
+        (["build", "--colour", "red"], 64),
         (["conjure"], 64),
     ],
 )
@@ -262,7 +264,7 @@ def test_the_command_ends_with_the_exit_code_of_its_error(
 def test_an_altered_pack_fails_the_verification(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 70, and the file is named."""
     state = ["--state", str(workplace / "state")]
-    assert _run(workplace, "convert", *state, "--cache", str(workplace / "cache"), "--offline") == 0
+    assert _run(workplace, "build", *state, "--cache", str(workplace / "cache"), "--offline") == 0
     (workplace / "state" / "packs" / "small" / "iris.onnx").write_bytes(b"x")
     assert _run(workplace, "verify", *state) == 70
     assert "iris.onnx" in capsys.readouterr().err
@@ -272,7 +274,7 @@ def test_no_new_key_is_made_beside_an_old_database(workplace: Path, capsys: pyte
     """A lost key is an error; a new one would hide it until the daemon starts."""
     (workplace / "state").mkdir()
     (workplace / "state" / "doorward.db").write_bytes(b"encrypted")
-    assert _run(workplace, "convert", "--state", str(workplace / "state"), "--offline") == 74
+    assert _run(workplace, "build", "--state", str(workplace / "state"), "--offline") == 74
     assert "key" in capsys.readouterr().err
     assert not (workplace / "state" / "state.key").exists()
 
@@ -281,7 +283,7 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere() -> None:
     """Two files in a row, both shown."""
     for terminal, expected in ((True, "━"), (False, "fetching a.zip (1.0 MB)")):
         screen = io.StringIO()
-        reporter = cli.TerminalReporter(Console(file=screen, force_terminal=terminal, width=100))
+        reporter = TerminalReporter(Console(file=screen, force_terminal=terminal, width=100))
         for name in ("a.zip", "b.zip"):
             reporter.begin(name, total=1_000_000, done=0)
             reporter.at(1_000_000)
@@ -294,7 +296,7 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere() -> None:
 def test_an_archives_name_leaves_room_for_its_bar() -> None:
     """On the 80 columns of a usual terminal, next to size and time."""
     screen = io.StringIO()
-    reporter = cli.TerminalReporter(Console(file=screen, force_terminal=True, width=80))
+    reporter = TerminalReporter(Console(file=screen, force_terminal=True, width=80))
     name = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
     reporter.begin(name, total=1_000_000, done=0)
     reporter.at(1_000_000)

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from device.errors import PackError
-from device.vision.pack import ROLES
-from export_tools.cards import PACKS_DIRECTORY, PackCard, PhotoCard, load_card, load_pack_card
+from device.vision.manifest import PAD_ROLES, REQUIRED_ROLES
+from export_tools.cards import (
+    EMBEDDERS_DIRECTORY,
+    PACKS_DIRECTORY,
+    PackCard,
+    PhotoCard,
+    load_card,
+    load_pack_card,
+)
 
 DOOR = (PACKS_DIRECTORY / "door.yaml").read_text(encoding="utf-8")
 
 
-def test_the_pack_door_has_a_model_for_every_role() -> None:
-    """And only roles that exist."""
+def test_the_pack_door_has_a_model_for_every_role_but_passive_liveness() -> None:
+    """Nothing in it comes from elsewhere than a package index."""
     card, data = load_pack_card("door")
-    assert set(card.models) == set(ROLES)
+    assert set(card.models) == set(REQUIRED_ROLES)
     assert data == DOOR.encode()
+
+
+def test_the_pack_door_plus_adds_passive_liveness_and_keeps_landmarks_iris_and_embedder() -> None:
+    """The same members of the same archives, so that both packs stay comparable."""
+    door, plus = load_pack_card("door")[0], load_pack_card("door-plus")[0]
+    assert set(plus.models) == {*REQUIRED_ROLES, *PAD_ROLES}
+    for role in ("landmarks", "iris", "embedder"):
+        assert plus.models[role].pinned_member() == door.models[role].pinned_member()
+        assert plus.models[role].name == door.models[role].name
 
 
 def test_the_default_threshold_is_the_one_measured_at_one_in_a_hundred_thousand() -> None:
     """Shipped thresholds are quoted exactly."""
     thresholds = load_pack_card("door")[0].thresholds
+    assert thresholds is not None
+    assert thresholds == load_pack_card("door-plus")[0].thresholds
     assert thresholds.match_cosine == 0.9547
     assert [point.cosine for point in thresholds.match] == [0.9312, 0.9442, 0.9547, 0.9638]
     assert [point.fmr for point in thresholds.match] == [1e-3, 1e-4, 1e-5, 1e-6]
@@ -32,15 +51,17 @@ def test_the_wheel_with_the_models_is_asked_for_by_one_name_on_every_machine() -
     """Only its data files are read, so the machine does not matter."""
     assert (
         load_pack_card("door")[0]
-        .archives["mediapipe"]
+        .sources["mediapipe"]
         .file.endswith("cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl")
     )
 
 
-def test_the_descriptions_name_no_host() -> None:
-    """Which index serves the archives is the user's own setting."""
-    for path in PACKS_DIRECTORY.glob("*.yaml"):
-        assert "://" not in path.read_text(encoding="utf-8")
+def test_an_address_names_one_version_for_ever() -> None:
+    """A commit, never a branch; which index serves the archives of packages is the user's own setting."""
+    for path in [*PACKS_DIRECTORY.glob("*.yaml"), *EMBEDDERS_DIRECTORY.glob("*.yaml")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "://" in line and not line.lstrip().startswith("#"):
+                assert re.search(r"^ +url: https://[^/]+/[^/]+/[^/]+/raw/[0-9a-f]{40}/", line), line
 
 
 def test_the_demo_photographs_are_described() -> None:
@@ -52,12 +73,23 @@ def test_the_demo_photographs_are_described() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("format: 1", "format: 2"),
-        ("format: 1", "format: 1\nextra: 1"),
+        ("format: 2", "format: 1"),
+        ("format: 2", "format: 2\nextra: 1"),
         ("pack: door", "pack: ../door"),
         ("pack: door", "pack: door\npack: door"),
-        ("file: detector.onnx", "file: ../detector.onnx"),
-        ("file: detector.onnx", "file: detector.exe"),
+        ("file: mediapipe-0", "file: ../mediapipe-0"),
+        ("family: blazeface-full", "family: facemesh"),
+        ("family: blazeface-full", "family: retinaface"),
+        ("tensorrt: fp16}", "tensorrt: int8-u8}"),
+        ("tensorrt: fp16}", "tensorrt: int4}"),
+        ("{onnxruntime: fp32, tensorrt: fp16}", "{onnxruntime: fp32}"),
+        ("onnxruntime: fp32", "onnxruntime: int8-u8"),
+        ("int8-u8: &lost", "fp32: &lost"),
+        ("ranges: dlib-resnet29-v1.json", "ranges: ../dlib.json"),
+        ("commercial_use: true", "commercial_use: perhaps"),
+        ("mirrored: true", "mirrored: false"),
+        ("fmr_upper_95: 1.006e-3", "fmr_upper_95: .inf"),
+        ("comparisons: 87000000", "comparisons: 0"),
         ("sha256: a807", "sha256: A807"),
         ("member: mediapipe/modules/face_detection", "member: /etc/face_detection"),
         ("converter: dlib", "converter: pickle"),
@@ -65,8 +97,8 @@ def test_the_demo_photographs_are_described() -> None:
         ("cosine: 0.9547", "cosine: .nan"),
         ("cosine: 0.9547", "cosine: 0.91"),
         ("cosine: 0.9547", "cosine: '0.9547'"),
-        ("archive: face-recognition-models", "archive: mediapipe"),
-        ("  detector:\n    model_id", "  doorbell:\n    model_id"),
+        ("source: face-recognition-models", "source: mediapipe"),
+        ("  detector:\n    name", "  doorbell:\n    name"),
         ("pack: door", "pack: ["),
         ("pack: door", "pack: !!python/object/apply:os.system ['true']"),
     ],

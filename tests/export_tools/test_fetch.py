@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from device.errors import DownloadError
-from export_tools.cards import Archive
+from export_tools.cards import Archive, LocalFile, WebFile
 from export_tools.sources.fetch import Fetcher, default_cache, fetch_photos
 from export_tools.sources.index import IndexSettings
 
@@ -246,15 +247,77 @@ def test_a_mirror_replaces_the_index_and_fills_the_cache(tmp_path: Path, archive
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("content", [None, b"another file"])
-def test_a_mirror_without_the_pinned_file_is_an_error_not_a_reason_to_go_online(
-    tmp_path: Path, archive: Archive, content: bytes | None
-) -> None:
-    """Missing or altered."""
-    if content is not None:
-        (tmp_path / archive.file).write_bytes(content)
-    with pytest.raises(DownloadError, match=r"mirror|sha256 differs"):
+def test_another_file_in_the_mirror_is_an_error_not_a_reason_to_go_online(tmp_path: Path, archive: Archive) -> None:
+    """The user meant it to be this one."""
+    (tmp_path / archive.file).write_bytes(b"another file")
+    with pytest.raises(DownloadError, match="sha256 differs"):
         Fetcher(cache=tmp_path / "cache", mirror=tmp_path).fetch(archive)
+
+
+def test_what_the_mirror_lacks_comes_from_its_publisher(fetcher: Fetcher, archive: Archive, tmp_path: Path) -> None:
+    """A folder with some of the files serves; each is pinned wherever it comes from."""
+    (tmp_path / "mirror").mkdir()
+    fetcher.mirror = tmp_path / "mirror"
+    assert fetcher.fetch(archive).is_file()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_offline_nothing_is_asked_of_a_publisher(tmp_path: Path, archive: Archive) -> None:
+    """Neither index nor address."""
+    web = _web_file("https://host.example/raw/thing.onnx")
+    for source in (archive, web):
+        with pytest.raises(DownloadError, match="--offline"):
+            Fetcher(cache=tmp_path / "cache", mirror=tmp_path, offline=True).fetch(source)
+
+
+def _web_file(url: str, content: bytes = b"model") -> WebFile:
+    digest = hashlib.sha256(content).hexdigest()
+    return WebFile(kind="file", url=url, version="1", file="thing.onnx", sha256=digest, size_bytes=len(content))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host.example/raw/thing.onnx",
+        "https://user:secret@host.example/thing.onnx",
+        "https://host.example/thing.onnx?token=1",
+        "file:///etc/passwd",
+    ],
+)
+def test_an_address_is_https_and_carries_no_secret(url: str) -> None:
+    """A description is public."""
+    with pytest.raises(ValidationError):
+        _web_file(url)
+
+
+def test_a_file_behind_an_address_is_fetched_and_read_whole(fetcher: Fetcher, index: Any, tmp_path: Path) -> None:
+    """Without asking the package index where it lies."""
+    source = _web_file("https://host.example/raw/thing.onnx", index.content)
+    local = source.model_copy(update={"url": f"{index.address}files/thing.onnx"})
+    index.page_faults = [500] * 10
+    assert fetcher.read(local) == index.content
+    assert (tmp_path / "cache" / "thing.onnx").is_file()
+
+
+def test_an_altered_file_behind_an_address_is_refused(fetcher: Fetcher, index: Any, tmp_path: Path) -> None:
+    """And does not stay in the cache under its name."""
+    source = _web_file("https://host.example/raw/thing.onnx", index.content[:-1] + b"x")
+    with pytest.raises(DownloadError):
+        fetcher.read(source.model_copy(update={"url": f"{index.address}files/thing.onnx"}))
+    assert not (tmp_path / "cache" / "thing.onnx").exists()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_file_of_the_owners_comes_from_the_mirror_only(tmp_path: Path) -> None:
+    """There is no publisher to ask."""
+    digest = hashlib.sha256(b"mine").hexdigest()
+    source = LocalFile(kind="local", version="1", file="mine.onnx", sha256=digest, size_bytes=4)
+    fetcher = Fetcher(cache=tmp_path / "cache", mirror=tmp_path)
+    with pytest.raises(DownloadError, match="yours to bring") as refusal:
+        fetcher.read(source)
+    assert "--mirror" in refusal.value.hint
+    (tmp_path / "mine.onnx").write_bytes(b"mine")
+    assert fetcher.read(source) == b"mine"
 
 
 def test_a_cache_that_cannot_be_written_is_named(fetcher: Fetcher, archive: Archive, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 import pytest
 
-from device.vision.pack import ROLES, Role
+from device.vision.manifest import REQUIRED_ROLES, Role
 from export_tools.cards import load_pack_card
 from export_tools.sources.fetch import Fetcher
 
@@ -28,7 +28,7 @@ REFERENCE_ERRORS: Final[dict[Role, float]] = {"detector": 4.0e-4, "landmarks": 2
 def _answers(door_pack: Path, role: Role, pictures: Any) -> dict[str, Any]:
     """What the pack's model answers to RGB pictures 0..255, by output name, batch first."""
     card = load_pack_card("door")[0].models[role]
-    session = ort.InferenceSession(str(door_pack / card.file), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(str(door_pack / f"{role}.onnx"), providers=["CPUExecutionProvider"])
     prepared = (pictures.astype(np.float32) - card.preprocessing.mean) / card.preprocessing.divisor
     inputs = prepared.astype(np.float32).transpose(0, 3, 1, 2)
     runs = [session.run(None, {"input": np.ascontiguousarray(picture[None])}) for picture in inputs]
@@ -36,7 +36,7 @@ def _answers(door_pack: Path, role: Role, pictures: Any) -> dict[str, Any]:
     return {name: np.concatenate([run[i] for run in runs]) for i, name in enumerate(names)}
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", REQUIRED_ROLES)
 def test_the_converted_models_answer_as_recorded(door_pack: Path, role: Role) -> None:
     """Every output of every model, on drawings."""
     with np.load(GOLDEN) as golden:
@@ -88,7 +88,7 @@ def _decoded(data: bytes) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", REQUIRED_ROLES)
 def test_the_converted_models_reach_the_reference_errors(
     door_pack: Path, role: Role, demo_photos: dict[str, bytes]
 ) -> None:
@@ -98,7 +98,7 @@ def test_the_converted_models_reach_the_reference_errors(
     card, _ = load_pack_card("door")
     model = card.models[role]
     size = model.input.shape[2] or 0
-    (source,) = Fetcher().members(card.archives[model.archive], [model.source])
+    (source,) = Fetcher().members(card.sources[model.source], [model.pinned_member()])
     if role == "embedder":
         pictures = _faces(demo_photos, size)
         expected = dlib_outputs(source, pictures)

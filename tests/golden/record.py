@@ -52,7 +52,7 @@ def main() -> None:
     card, _ = load_pack_card("door")
     recorded: dict[str, NDArray[Any]] = {}
     for role, model in card.models.items():
-        (source,) = fetcher.members(card.archives[model.archive], [model.source])
+        (source,) = fetcher.members(card.sources[model.source], [model.pinned_member()])
         inputs = pictures(model.input.shape[2] or 0)
         recorded[f"{role}/pictures"] = inputs
         outputs = dlib_outputs(source, inputs) if role == "embedder" else litert_outputs(model, source, inputs)

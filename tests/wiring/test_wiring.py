@@ -127,7 +127,7 @@ def test_a_state_without_a_pack_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(PackError) as told:
         open_pack(tmp_path, CONFIG, state_keys(tmp_path, create=True))
     assert told.value.reason == "missing"
-    assert f"doorward-export convert --pack door --state {tmp_path}" in told.value.hint
+    assert f"doorward-export build --pack door --state {tmp_path}" in told.value.hint
 
 
 # ---- State

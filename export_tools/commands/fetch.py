@@ -1,0 +1,58 @@
+"""`doorward-export fetch` and `photos`: upstream files into the cache, the demo's photographs out of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from device.errors import UsageError
+from export_tools.cards import PACKS_DIRECTORY, PhotoCard, Source, load_card, load_pack_card
+from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
+from export_tools.sources.fetch import default_cache, fetch_photos
+
+
+def add(commands: Any) -> None:
+    """Register the commands."""
+    text = "Bring the upstream files of a pack into the cache, verified."
+    fetch: argparse.ArgumentParser = commands.add_parser("fetch", help=text, description=text)
+    add_pack(fetch)
+    add_json(fetch)
+    add_sources(fetch)
+    fetch.add_argument("--demo-photos", action="store_true", help="bring the demo's photographs too")
+    fetch.set_defaults(action=_fetch)
+    text = "Unpack the demo's photographs into the cache, verified."
+    photos: argparse.ArgumentParser = commands.add_parser("photos", help=text, description=text)
+    add_json(photos)
+    add_sources(photos)
+    photos.add_argument("--out", type=Path, help="into this folder instead")
+    photos.set_defaults(action=_photos)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    fetcher = fetcher_for(options)
+    sources: list[Source] = list(load_pack_card(options.pack)[0].sources.values())
+    if options.demo_photos:
+        sources.append(load_card(PACKS_DIRECTORY / "demo-photos.yaml", PhotoCard)[0].archive)
+    paths = {source.file: fetcher.fetch(source) for source in sources}
+    if options.json:
+        print_json({"pack": options.pack, "files": {name: str(path) for name, path in paths.items()}})
+        return
+    for source in sources:
+        sys.stdout.write(f"ok  {paths[source.file]}  sha256 {source.sha256[:16]}...\n")
+
+
+def _photos(options: argparse.Namespace) -> None:
+    folder = options.out or default_cache().parent / "demo-photos"
+    photos = fetch_photos(fetcher=fetcher_for(options))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in photos.items():
+            (folder / name).write_bytes(content)
+    except OSError as exc:
+        raise UsageError(f"cannot write the photographs to {folder}: {exc.strerror}", hint="choose --out") from exc
+    if options.json:
+        print_json({"folder": str(folder), "photos": sorted(photos)})
+        return
+    sys.stdout.write(f"{len(photos)} photographs of public figures: {folder}\n")

@@ -1,0 +1,49 @@
+"""From the FP32 file of a model to the one that runs, at the precision that was chosen for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from device.errors import PackError
+from device.vision.manifest import Precision
+from export_tools.cards import RANGES_DIRECTORY, ModelCard
+from export_tools.precision.fp16 import to_fp16
+from export_tools.precision.int8 import quantize
+from export_tools.precision.ranges import Ranges, load_ranges
+
+
+def make_artefact(card: ModelCard, reference: bytes, precision: Precision, *, ranges: Ranges | None = None) -> bytes:
+    """The artefact of one precision.
+
+    Args:
+        card: The model's description.
+        reference: Its FP32 ONNX file.
+        precision: Which artefact.
+        ranges: Activation ranges for INT8; the recorded ones if None.
+
+    Raises:
+        PackError: The precision is excluded for this model, or its ranges do not belong to it.
+    """
+    if precision in card.excluded:
+        raise PackError(
+            f"{card.name} is not built as {precision}: {card.excluded[precision]}",
+            reason="precision",
+            hint=f"choose one of {', '.join(card.precisions)}",
+        )
+    if precision == "fp32":
+        return reference
+    if precision == "fp16":
+        return to_fp16(reference)
+    found = ranges or load_ranges(ranges_path(card))
+    return quantize(reference, ranges=found, activation="u8" if precision == "int8-u8" else "s8")
+
+
+def ranges_path(card: ModelCard) -> Path:
+    """Where the recorded activation ranges of a model lie. Raises PackError (``calibration``)."""
+    if card.ranges is None:
+        raise PackError(
+            f"{card.name} has no recorded activation ranges",
+            reason="calibration",
+            hint="record them: doorward-export quantize",
+        )
+    return RANGES_DIRECTORY / card.ranges
