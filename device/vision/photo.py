@@ -8,7 +8,7 @@ import numpy as np
 from device.types import Box, Detection, Face, Image
 from device.vision.align import Aligner
 from device.vision.detector import FaceDetector
-from device.vision.landmarks import FaceMesh, MeshFace, head_pose, roi_of_detection
+from device.vision.landmarks import FaceMesh, MeshFace, head_pose, locate_detected
 from device.vision.quality import MEASURED_CHIP, Gates, QualityMeter
 from device.vision.tracker import SAME_FACE_IOU, overlap
 
@@ -23,9 +23,9 @@ def find_faces(
 ) -> tuple[Face, ...]:
     """All faces of a photograph, largest first, numbered from 0 as ``track``; frame number and time are 0.
 
-    A picture in which nothing is found is looked at once more with black around it. The mesh runs once: a second run
-    from its own landmarks did not bring photographs of one person closer together (0.230, 0.243, 0.193 became 0.233,
-    0.255, 0.194, distances of each of three photographs to the mean of the other two).
+    A picture in which nothing is found is looked at once more with black around it. The mesh runs once on an upright
+    face: a second run from its own landmarks did not bring photographs of one person closer together (0.230, 0.243,
+    0.193 became 0.233, 0.255, 0.194, distances of each of three photographs to the mean of the other two).
 
     Args:
         image: uint8 BGR (height, width, 3).
@@ -40,7 +40,7 @@ def find_faces(
     found: list[MeshFace] = []
     for padding in (0.0, PADDING):
         for detection in _detect(image, detector, padding=padding):
-            face = mesh.locate(image, roi_of_detection(detection))
+            face = locate_detected(mesh, image, detection)
             if face.presence >= min_presence and all(overlap(face.box, other.box) < SAME_FACE_IOU for other in found):
                 found.append(face)
         if found:

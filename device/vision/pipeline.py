@@ -10,7 +10,7 @@ from device.types import Embedding, Face, Frame, Image, Scene
 from device.vision.align import Aligner
 from device.vision.detector import FaceDetector
 from device.vision.embedder import FaceEmbedder
-from device.vision.landmarks import FaceMesh, head_pose, roi_of_detection, roi_of_landmarks
+from device.vision.landmarks import FaceMesh, head_pose, locate_detected, roi_of_landmarks
 from device.vision.quality import MEASURED_CHIP, Gates, QualityMeter
 from device.vision.tracker import Track, Tracker
 
@@ -98,7 +98,7 @@ class VisionPipeline:
         if self._detection_due(frame.captured_s):
             self._detected_s = frame.captured_s
             found = tracker.support(self._detector.detect(frame.image))
-            tracker.add([self._mesh.locate(frame.image, roi_of_detection(detection)) for detection in found])
+            tracker.add([locate_detected(self._mesh, frame.image, detection) for detection in found])
 
     def _detection_due(self, captured_s: float) -> bool:
         if self._detected_s is None:

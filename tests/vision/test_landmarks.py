@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from device.errors import ModelError
 from device.types import Box, Detection, Points
-from device.vision.landmarks import FaceMesh, Roi, box_of, head_pose, roi_of_detection, roi_of_landmarks
+from device.vision.landmarks import (
+    MAX_TURN_DEG,
+    FaceMesh,
+    Roi,
+    box_of,
+    head_pose,
+    locate_detected,
+    roi_of_detection,
+    roi_of_landmarks,
+)
 
 
 @pytest.mark.parametrize("yaw", [-40.0, 0.0, 25.0])
@@ -81,6 +90,25 @@ def test_a_detected_face_is_turned_by_its_eyes() -> None:
     keypoints = np.array([(10, 30), (50, 70), (0, 0), (0, 0), (0, 0), (0, 0)], np.float32)
     roi = roi_of_detection(Detection(box=Box(0, 20, 60, 80), score=1, keypoints=keypoints))
     assert (roi.x, roi.y, roi.side, roi.angle) == pytest.approx((30, 60, 120, math.pi / 4))
+
+
+@pytest.mark.parametrize(("lean_deg", "looks"), [(0.0, 1), (-8.0, 1), (25.0, 2), (-25.0, 2)])
+def test_a_face_that_leans_otherwise_than_detected_is_looked_for_again(
+    scripted: Any, make_points: Callable[..., Points], lean_deg: float, looks: int
+) -> None:
+    """The second look is turned by what the first one found; an upright face costs one."""
+    answers = [make_points(roll_deg=lean_deg), make_points()]
+    session = scripted(
+        (1, 3, 192, 192),
+        lambda _: (answers[min(session.calls, 2) - 1][np.newaxis], np.full((1, 1), 9, np.float32)),
+    )
+    keypoints = np.array([(30, 50), (70, 50), (50, 70)], np.float32)
+    detection = Detection(box=Box(20, 20, 60, 80), score=1, keypoints=keypoints)
+    face = locate_detected(FaceMesh(session), np.zeros((120, 100, 3), np.uint8), detection)
+    assert session.calls == looks
+    found = head_pose(face.landmarks).roll_deg
+    assert found == pytest.approx(lean_deg, abs=0.01), "turned once, seen upright in the second region"
+    assert (abs(lean_deg) > MAX_TURN_DEG) == (looks == 2)
 
 
 @pytest.mark.parametrize(
