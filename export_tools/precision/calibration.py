@@ -30,7 +30,7 @@ from export_tools.precision.graph import (
     load_graph,
     open_session,
 )
-from export_tools.precision.pictures import Source
+from export_tools.precision.pictures import PictureSource
 from export_tools.precision.ranges import CalibrationSet, Ranges, Span
 
 Tensor = NDArray[np.float32]
@@ -96,7 +96,9 @@ class RecordedInputs:
     without_face: tuple[str, ...]
 
 
-def record_inputs(sources: Sequence[Source], *, look: Look, sessions: Mapping[str, RecordingSession]) -> RecordedInputs:
+def record_inputs(
+    sources: Sequence[PictureSource], *, look: Look, sessions: Mapping[str, RecordingSession]
+) -> RecordedInputs:
     """Let the device's parts look at every picture, and take what their sessions were run with.
 
     Args:

@@ -24,8 +24,9 @@ IRIS_PX: Final = 64
 """Side of the iris model's input."""
 IRIS_ROI_SCALE: Final = 2.3
 """Side of the square around an eye, in distances between its corners: MediaPipe's value."""
-_EYES: Final = ((33, 133, False), (263, 362, True))
-"""Outer and inner corner in the mesh; the person's left eye is mirrored, as MediaPipe does."""
+_EYES: Final = ((33, 133, True), (362, 263, False))
+"""Corners of the person's right and left eye in the mesh, from the picture's left; the model knows left eyes, so the
+right one is mirrored."""
 
 FaceLook = Callable[[Image, tuple[Face, ...]], None]
 """Feeds one more role with a picture and the faces in it."""
@@ -59,15 +60,6 @@ def door_look(
     return look
 
 
-def detector_look(detector: FaceDetector) -> FaceLook:
-    """A detector that is measured beside the one that finds the faces: it sees every picture once."""
-
-    def look(picture: Image, faces: tuple[Face, ...]) -> None:  # noqa: ARG001 the signature of all looks
-        detector.detect(picture)
-
-    return look
-
-
 def liveness_look(scorer: PassiveScorer) -> FaceLook:
     """Both passive liveness networks, on every face."""
 
@@ -84,21 +76,18 @@ def iris_look(session: InferenceSession) -> FaceLook:
 
     def look(picture: Image, faces: tuple[Face, ...]) -> None:
         for face in faces:
-            for outer, inner, mirrored in _EYES:
-                square = cutter.planes(
-                    cutter.cut(picture, _eye_square(face.landmarks, outer, inner, mirrored=mirrored))
-                )
-                planes = square[:, :, ::-1] if mirrored else square
-                session.run(np.ascontiguousarray(planes[np.newaxis] * np.float32(1 / 255), np.float32))
+            for left, right, mirrored in _EYES:
+                planes = cutter.planes(cutter.cut(picture, _eye_square(face.landmarks, left, right)))
+                turned = planes[:, :, ::-1] if mirrored else planes
+                session.run(np.ascontiguousarray(turned[np.newaxis] * np.float32(1 / 255), np.float32))
 
     return look
 
 
-def _eye_square(landmarks: Points, outer: int, inner: int, *, mirrored: bool) -> Similarity:
-    first, second = (inner, outer) if mirrored else (outer, inner)
-    (ax, ay), (bx, by) = landmarks[first, :2].tolist(), landmarks[second, :2].tolist()
-    length, angle = math.hypot(bx - ax, by - ay), math.atan2(by - ay, bx - ax)
-    step = IRIS_ROI_SCALE * length / IRIS_PX
+def _eye_square(landmarks: Points, left: int, right: int) -> Similarity:
+    (ax, ay), (bx, by) = landmarks[left, :2].tolist(), landmarks[right, :2].tolist()
+    step = IRIS_ROI_SCALE * math.hypot(bx - ax, by - ay) / IRIS_PX
+    angle = math.atan2(by - ay, bx - ax)
     cos, sin = step * math.cos(angle), step * math.sin(angle)
     half = IRIS_PX / 2
     return Similarity(a=cos, b=sin, x0=(ax + bx) / 2 - (cos - sin) * half, y0=(ay + by) / 2 - (sin + cos) * half)

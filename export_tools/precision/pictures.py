@@ -24,7 +24,7 @@ _HINT: Final = "name a folder with photographs (JPEG, PNG, WebP, BMP) or clips (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PictureSource:
     """One photograph or clip.
 
     Attributes:
@@ -56,18 +56,19 @@ class Source:
 class Split:
     """Sources to calibrate with and sources to measure with; none is in both."""
 
-    calibration: tuple[Source, ...]
-    held_out: tuple[Source, ...]
+    calibration: tuple[PictureSource, ...]
+    held_out: tuple[PictureSource, ...]
 
 
-def photo_sources(photos: Mapping[str, bytes]) -> tuple[Source, ...]:
+def photo_sources(photos: Mapping[str, bytes]) -> tuple[PictureSource, ...]:
     """Photographs held in memory, by file name."""
     return tuple(
-        Source(name=name, sha256=hashlib.sha256(data).hexdigest(), data=data) for name, data in sorted(photos.items())
+        PictureSource(name=name, sha256=hashlib.sha256(data).hexdigest(), data=data)
+        for name, data in sorted(photos.items())
     )
 
 
-def folder_sources(folder: Path) -> tuple[Source, ...]:
+def folder_sources(folder: Path) -> tuple[PictureSource, ...]:
     """The photographs and clips directly in a folder, by name; other files are passed over.
 
     Raises:
@@ -81,7 +82,7 @@ def folder_sources(folder: Path) -> tuple[Source, ...]:
             and not path.name.startswith(".")
             and path.is_file()
         )
-        found = tuple(Source(name=path.name, sha256=_digest(path), path=path) for path in paths)
+        found = tuple(PictureSource(name=path.name, sha256=_digest(path), path=path) for path in paths)
     except OSError as exc:
         raise PackError(f"cannot read the folder {folder}: {exc.strerror}", reason="calibration", hint=_HINT) from exc
     if not found:
@@ -89,7 +90,7 @@ def folder_sources(folder: Path) -> tuple[Source, ...]:
     return found
 
 
-def split_sources(sources: Sequence[Source]) -> Split:
+def split_sources(sources: Sequence[PictureSource]) -> Split:
     """Hold out every third source, whatever the files are called; one file under two names counts once.
 
     Raises:
