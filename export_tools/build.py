@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from device.errors import PackError
 from device.vision.backends.onnx import OnnxSession
 from device.vision.manifest import (
+    EngineEntry,
     FileEntry,
     Manifest,
     ModelEntry,
@@ -38,6 +39,7 @@ from device.vision.pack import Pack, load_pack, write_manifest
 from export_tools import golden
 from export_tools.cards import Archive, EmbedderCard, ModelCard, PackCard, Source, WebFile, load_pack_card
 from export_tools.convert.convert import convert
+from export_tools.engine.builder import DEFAULT_WORKSPACE_MIB, Batches, build_engine
 from export_tools.precision.artefact import make_artefact, ranges_path
 from export_tools.sources.download import sync_folder
 from export_tools.sources.fetch import Fetcher
@@ -45,6 +47,10 @@ from export_tools.sources.fetch import Fetcher
 CONVERTER_REVISION: Final = 2
 """Raise it when the converters give other numbers or names: every pack is then built again."""
 GOLDEN_NAME: Final = "golden.npz"
+TIMING_CACHE_NAME: Final = ".timing-cache"
+"""Beside the packs: a second build asks TensorRT for the timings of the first."""
+ENGINE_BATCHES: Final = Batches(least=1, typical=2, most=32)
+"""Where a model leaves its batch free. A door embeds a chip with its mirror image, measuring up to 16 such pairs."""
 _TOOLS: Final = ("numpy", "onnx", "onnxruntime", "tflite")
 
 
@@ -60,6 +66,8 @@ class BuildOptions:
     accept_non_commercial: bool = False
     """Whether models may be used whose licence forbids commercial use."""
     sign_with: Ed25519PrivateKey | None = None
+    workspace_mib: int = DEFAULT_WORKSPACE_MIB
+    """Memory that a TensorRT kernel may use beside the tensors."""
     drop_calibration: bool = False
     """Whether thresholds calibrated for another embedder may be lost."""
     force: bool = False
@@ -239,10 +247,7 @@ def _build(recipe: _Recipe, thresholds: Thresholds | None, *, target: Path, mac_
             _write(workshop / f"{role}.onnx", data)
             entry = _entry(role, model, data, precision=recipe.precisions[role], source=card.sources[model.source])
             if options.target == "tensorrt":
-                fetcher.reporter.note(f"building the engine of the {role} model; this takes minutes on a Jetson")
-                from export_tools.engine.builder import build_engine  # noqa: PLC0415
-
-                engine = build_engine(data, file=f"{role}.engine", input_shape=model.input.shape)
+                engine = _engine(role, entry, data, target=target, options=options, fetcher=fetcher)
                 _write(workshop / engine.entry.file, engine.data)
                 entry = entry.model_copy(update={"engine": engine.entry})
             entries[role] = entry
@@ -263,6 +268,32 @@ def _build(recipe: _Recipe, thresholds: Thresholds | None, *, target: Path, mac_
             },
         )
         _finish(workshop, manifest, target=target, mac_key=mac_key, sign_with=options.sign_with)
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    entry: EngineEntry
+    data: bytes
+
+
+def _engine(
+    role: Role, entry: ModelEntry, data: bytes, *, target: Path, options: BuildOptions, fetcher: Fetcher
+) -> _Engine:
+    built = build_engine(
+        data,
+        model=entry.model_id,
+        batches=ENGINE_BATCHES,
+        workspace_mib=options.workspace_mib,
+        timing_cache=target.parent / TIMING_CACHE_NAME,
+        reporter=fetcher.reporter,
+    )
+    described = EngineEntry(
+        file=f"{role}.engine",
+        sha256=hashlib.sha256(built.data).hexdigest(),
+        size_bytes=len(built.data),
+        **built.tag.model_dump(),
+    )
+    return _Engine(described, built.data)
 
 
 def read_sources(card: PackCard, fetcher: Fetcher) -> dict[Role, bytes]:

@@ -17,17 +17,19 @@ from device.gallery.hnsw import make_hnsw_index
 from device.interfaces import GalleryIndex, InferenceSession
 from device.keys import StateKeys
 from device.types import Face, Image
-from device.vision.align import DLIB_150
+from device.vision.align import DLIB_150, INSIGHTFACE_112
 from device.vision.backends.onnx import OnnxSession
+from device.vision.backends.tensorrt import TensorRtSession
 from device.vision.detector import BlazeFaceDetector, FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
-from device.vision.manifest import Role
+from device.vision.manifest import ModelEntry, Role
 from device.vision.pack import Pack, load_pack, read_signature, write_manifest
 from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
 from device.vision.quality import Gates
 from device.vision.warp import use_threads
+from device.vision.yunet import YuNetDetector
 from device.wiring.state import state_keys, writing
 
 PACKS_NAME = "packs"
@@ -143,22 +145,49 @@ def onnx_session(model: bytes, name: str, config: Config) -> InferenceSession:
     return OnnxSession(model, model=name, threads=config.models.threads)
 
 
+def open_session(pack: Pack, role: Role, config: Config) -> InferenceSession:
+    """A model on what the pack was built for; there is no second choice. Raises PackError, ModelError."""
+    entry = pack.model(role)
+    if entry.engine is None:
+        return onnx_session(pack.read(role), entry.model_id, config)
+    return TensorRtSession(pack.read_engine(role), model=entry.model_id, tag=entry.engine, model_sha256=entry.sha256)
+
+
+def make_detector(session: InferenceSession, entry: ModelEntry, config: Config) -> FaceDetector:
+    """The detector of the pack's family. Raises ModelError where the model is not one of it."""
+    family = YuNetDetector if entry.family == "yunet" else BlazeFaceDetector
+    return family(session, min_score=config.vision.min_detection_score, max_faces=config.vision.max_faces)
+
+
+def make_embedder(session: InferenceSession, entry: ModelEntry) -> FaceEmbedder:
+    """The embedder with the alignment of its family. Raises ModelError where the model is not one of it."""
+    alignment = INSIGHTFACE_112 if entry.family == "arcface" else DLIB_150
+    return FaceEmbedder(session, alignment=alignment, preprocessing=entry.preprocessing)
+
+
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
-    """Load the models that the door needs (the iris model is not among them). Raises PackError, ModelError."""
+    """Load the models that the door needs (iris and passive liveness are not among them).
+
+    Args:
+        pack: Where the models are.
+        config: Thresholds and threads.
+        make_session: What loads a model from its ONNX file instead of what the pack was built for.
+
+    Raises:
+        PackError: A model was altered.
+        ModelError: A model cannot be loaded, or is not what the manifest says.
+    """
     use_threads(config.models.threads)
 
     def session(role: Role) -> InferenceSession:
-        model, name = pack.read(role), pack.manifest.models[role].model_id
-        return make_session(model, name) if make_session is not None else onnx_session(model, name, config)
+        if make_session is None:
+            return open_session(pack, role, config)
+        return make_session(pack.read(role), pack.model(role).model_id)
 
     return Vision(
         pack=pack,
         config=config,
-        detector=BlazeFaceDetector(
-            session("detector"), min_score=config.vision.min_detection_score, max_faces=config.vision.max_faces
-        ),
+        detector=make_detector(session("detector"), pack.model("detector"), config),
         mesh=FaceMesh(session("landmarks")),
-        embedder=FaceEmbedder(
-            session("embedder"), alignment=DLIB_150, preprocessing=pack.model("embedder").preprocessing
-        ),
+        embedder=make_embedder(session("embedder"), pack.model("embedder")),
     )

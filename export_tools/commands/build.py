@@ -18,6 +18,8 @@ from device.vision.pack import Pack
 from export_tools.build import BuildOptions, build_pack
 from export_tools.cards import EmbedderCard, load_card
 from export_tools.commands.shared import add_json, add_pack, add_sources, add_state, fetcher_for, mac_key, print_json
+from export_tools.engine.builder import DEFAULT_WORKSPACE_MIB
+from export_tools.engine.target import resolve_target
 
 
 def add(commands: Any) -> None:
@@ -45,6 +47,12 @@ def add(commands: Any) -> None:
     build.add_argument(
         "--accept-non-commercial", action="store_true", help="use models whose licence forbids commercial use"
     )
+    build.add_argument(
+        "--workspace-mib",
+        type=int,
+        default=DEFAULT_WORKSPACE_MIB,
+        help=f"memory a TensorRT kernel may use ({DEFAULT_WORKSPACE_MIB})",
+    )
     build.add_argument("--sign-with", type=Path, help="sign the manifest with this Ed25519 key (PEM)")
     build.add_argument(
         "--drop-calibration", action="store_true", help="lose thresholds that were calibrated for another embedder"
@@ -57,11 +65,12 @@ def _build(options: argparse.Namespace) -> None:
     started = time.monotonic()
     fetcher = fetcher_for(options)
     choices = BuildOptions(
-        target="onnxruntime" if options.target == "auto" else options.target,
+        target=resolve_target(options.target, reporter=fetcher.reporter),
         precisions=precisions_of(options.precision),
         embedder=load_card(options.embedder, EmbedderCard)[0] if options.embedder else None,
         accept_non_commercial=options.accept_non_commercial,
         sign_with=signing_key(options.sign_with) if options.sign_with else None,
+        workspace_mib=options.workspace_mib,
         drop_calibration=options.drop_calibration,
         force=options.force,
     )

@@ -245,7 +245,7 @@ def test_the_command_fetches_from_a_mirror(workplace: Path, capsys: pytest.Captu
     ("arguments", "code"),
     [
         (["verify"], 74),
-        (["build", "--offline", "--cache", "/nonexistent"], 68),
+        (["build", "--target", "onnxruntime", "--offline", "--cache", "/nonexistent"], 68),
         (["build", "--colour", "red"], 64),
         (["conjure"], 64),
     ],
