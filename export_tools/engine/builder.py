@@ -95,6 +95,15 @@ def build_engine(
     return BuiltEngine(data, tag)
 
 
+def _network_flags() -> int:
+    """Strongly typed: from TensorRT 11 on every network is, and the flag is deprecated and another bit."""
+    import tensorrt as trt  # noqa: PLC0415 see tensorrt_version
+
+    if trt.__version__.startswith("10."):
+        return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Build:
     model: str
@@ -105,8 +114,7 @@ class _Build:
         import tensorrt as trt  # noqa: PLC0415 see tensorrt_version
 
         builder = trt.Builder(self.messages.logger)
-        # By name: the flag's bit is another one since TensorRT 11, where every network is strongly typed.
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        network = builder.create_network(_network_flags())
         if network is None:
             raise self.failure(self.messages.take())
         parser = trt.OnnxParser(network, self.messages.logger)

@@ -5,8 +5,9 @@
 
 # ruff: noqa: A002 the parameters are called so
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
+from typing import overload
 
 from typing_extensions import Buffer
 
@@ -29,8 +30,12 @@ class NetworkDefinitionCreationFlag(Enum):
 class MemoryPoolType(Enum):
     WORKSPACE = ...
 
-class Dims:
-    def __iter__(self) -> Iterator[int]: ...
+class Dims(Sequence[int]):
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dims: ...
 
 class ILogger:
     class Severity(Enum):

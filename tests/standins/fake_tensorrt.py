@@ -98,9 +98,24 @@ class Io:
 
     def __init__(self, info: Any) -> None:
         kind = info.type.tensor_type
-        self.name = str(info.name)
-        self.shape = Dims(part.dim_value if part.HasField("dim_value") else -1 for part in kind.shape.dim)
-        self.dtype = _TYPES[kind.elem_type]
+        self._name = str(info.name)
+        self._shape = Dims(part.dim_value if part.HasField("dim_value") else -1 for part in kind.shape.dim)
+        self._dtype = _TYPES[kind.elem_type]
+
+    @property
+    def name(self) -> str:
+        """In the graph."""
+        return self._name
+
+    @property
+    def shape(self) -> Dims:
+        """-1 where it is free."""
+        return self._shape
+
+    @property
+    def dtype(self) -> DataType:
+        """Of the elements."""
+        return self._dtype
 
 
 def _logger(logger: ILogger) -> ILogger:
@@ -427,7 +442,7 @@ class IBuilderConfig:
 def make_tensorrt(machine: Machine) -> types.ModuleType:  # noqa: C901 a module
     """The module."""
     # The flag's bit moved when EXPLICIT_BATCH went, in TensorRT 11.
-    bit = 1 if machine.tensorrt.startswith("10.") else 0
+    bit = 0 if machine.tensorrt.startswith("11.") else 1
 
     class NetworkDefinitionCreationFlag(enum.Enum):
         STRONGLY_TYPED = bit

@@ -158,6 +158,14 @@ def test_without_the_bindings_the_error_says_which(
     assert "onnxruntime" in refused.value.hint
 
 
+def test_a_tensorrt_without_named_tensors_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JetPack 5 and 6.0 bring TensorRT 8."""
+    machine = install(Machine(tensorrt="8.6.2"), monkeypatch)
+    with pytest.raises(ModelError, match=r"TensorRT 8\.6\.2 is too old") as refused:
+        _session(machine, tag=TAG.model_copy(update={"tensorrt": "8.6.2"}))
+    assert refused.value.hint
+
+
 def test_the_gpu_is_named_as_engines_are_tagged(machine: Machine) -> None:
     """Name and compute capability."""
     assert find_gpu() == Gpu("Orin", "8.7")

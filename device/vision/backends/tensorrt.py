@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _REBUILD = "build the engine again on this device: doorward-export build --target tensorrt"
 _INSTALL = "JetPack brings TensorRT's Python bindings (python3-libnvinfer); or use the target onnxruntime"
+_UPDATE = "JetPack 6.1 and later bring it; or use the target onnxruntime"
+#: The first in which tensors are known by name only.
+_OLDEST_MAJOR = 10
 _KEPT_MESSAGES = 8
 _SHOWN = 32
 
@@ -41,12 +44,15 @@ class EngineTag(Strict):
 
 
 def tensorrt_version() -> str:
-    """Version of the TensorRT here. Raises ModelError when there is none."""
+    """Version of the TensorRT here. Raises ModelError when there is none, or one without name-based tensors."""
     try:
         import tensorrt as trt  # noqa: PLC0415 exists only beside an NVIDIA GPU
     except Exception as exc:  # bindings without their libraries raise whatever the loader raises
         raise ModelError(f"TensorRT cannot be loaded: {exc}", hint=_INSTALL) from exc
-    return str(trt.__version__)
+    version = str(trt.__version__)
+    if int(version.partition(".")[0]) < _OLDEST_MAJOR:
+        raise ModelError(f"TensorRT {version} is too old, {_OLDEST_MAJOR} or newer is needed", hint=_UPDATE)
+    return version
 
 
 def check_tag(tag: EngineTag | EngineEntry, *, model: str, model_sha256: str, gpu: Gpu) -> None:
