@@ -187,11 +187,14 @@ class PackCard(Strict):
         return PackCard.model_validate(
             {
                 **dict(self),
-                "sources": {**sources, card.model.source: card.source},
+                "sources": {**sources, EMBEDDER_SOURCE: card.source},
                 "models": models,
                 "thresholds": card.thresholds,
             }
         )
+
+
+EMBEDDER_SOURCE: Final = "embedder"
 
 
 class EmbedderCard(Strict):
@@ -207,6 +210,8 @@ class EmbedderCard(Strict):
     def _is_an_embedder(self) -> EmbedderCard:
         if self.model.family not in FAMILIES["embedder"]:
             raise ValueError(f"{self.model.family} is no embedder")
+        if self.model.source != EMBEDDER_SOURCE:
+            raise ValueError(f"its model's source is named {EMBEDDER_SOURCE!r}")
         return self
 
 

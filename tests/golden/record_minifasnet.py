@@ -77,7 +77,7 @@ def inputs() -> Picture:
     """Eight pictures: cartoon faces, coarse noise, fine noise, black and white, BGR [8, 80, 80, 3]."""
     fine = np.random.default_rng(11).integers(0, 256, (80, 80, 3), np.uint8)
     plain = [np.full((80, 80, 3), level, np.uint8) for level in (0, 255)]
-    more = [drawing(80, shift=-0.1, tilt=-0.5), patches(80, seed=3), fine, *plain]
+    more = [drawing(80, 80, shift=-0.1, tilt=-0.5), patches(80, seed=3), fine, *plain]
     stacked: Picture = np.concatenate([pictures(80), np.stack(more)])[..., ::-1]
     return np.ascontiguousarray(stacked)
 
