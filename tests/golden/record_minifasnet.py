@@ -17,7 +17,8 @@ import numpy as np
 import torch  # type: ignore[import-not-found]
 from torch.nn import functional  # type: ignore[import-not-found]
 
-from tests.golden.drawings import Picture, drawing, patches, pictures
+from export_tools.golden import drawing
+from tests.golden.drawings import Picture, patches, pictures
 
 FILES = {"close": "2.7_80x80_MiniFASNetV2.pth", "wide": "4_0_0_80x80_MiniFASNetV1SE.pth"}
 STAGES = (("conv_23", "conv_3", 4), ("conv_34", "conv_4", 6), ("conv_45", "conv_5", 2))
