@@ -97,11 +97,8 @@ def test_a_face_that_leans_otherwise_than_detected_is_looked_for_again(
     scripted: Any, make_points: Callable[..., Points], lean_deg: float, looks: int
 ) -> None:
     """The second look is turned by what the first one found; an upright face costs one."""
-    answers = [make_points(roll_deg=lean_deg), make_points()]
-    session = scripted(
-        (1, 3, 192, 192),
-        lambda _: (answers[min(session.calls, 2) - 1][np.newaxis], np.full((1, 1), 9, np.float32)),
-    )
+    answers = iter([make_points(roll_deg=lean_deg), make_points()])
+    session = scripted((1, 3, 192, 192), lambda _: (next(answers)[np.newaxis], np.full((1, 1), 9, np.float32)))
     keypoints = np.array([(30, 50), (70, 50), (50, 70)], np.float32)
     detection = Detection(box=Box(20, 20, 60, 80), score=1, keypoints=keypoints)
     face = locate_detected(FaceMesh(session), np.zeros((120, 100, 3), np.uint8), detection)
