@@ -167,7 +167,7 @@ def _rms(errors: list[Vectors]) -> float:
 
 
 def test_the_reading_of_dlibs_chip_is_dlibs_chip(dlib: Dlib, photos: dict[str, Image]) -> None:
-    """The control: cut by our hand where dlib says, the pixels are dlib's, where it does not halve the picture first."""
+    """The control: cut by our hand where dlib says, the pixels are dlib's, unless it halves the picture first."""
     compared = 0
     for image in photos.values():
         (place, *_) = dlib.chips(image, upsample=0)
