@@ -71,8 +71,8 @@ class VisionConfig(Section):
     """Pause between detections while nobody is there."""
     detect_busy_s: Seconds = 0.6
     """Pause between detections while faces are tracked (to find others)."""
-    min_detection_score: Share = 0.5
-    """Detections below are dropped."""
+    min_detection_score: Share | None = None
+    """Detections weaker than this are dropped; null: the least score of the pack."""
     min_presence: Share = 0.5
     """Mesh presence below is no face (0 of 756 non-faces reached it, real faces 0.98 and more)."""
     max_faces: int = Field(4, ge=1, le=16)

@@ -318,6 +318,7 @@ def _entry(role: Role, card: ModelCard, data: bytes, *, precision: Precision, so
         model_id=card.model_id(precision),
         family=card.family,
         precision=precision,
+        min_score=card.min_score,
         preprocessing=card.preprocessing,
         input=card.input,
         outputs=[TensorSpec(name=spec.name, shape=spec.shape, meaning=spec.meaning) for spec in card.outputs],

@@ -110,6 +110,8 @@ class ModelCard(Strict):
     """Precisions this model must not run at, and why."""
     ranges: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}\.json$")] | None = None
     """Recorded activation ranges in `models/ranges`: what INT8 is made from."""
+    min_score: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of a detector: weaker answers are no faces."""
     preprocessing: Preprocessing
     input: TensorSpec
     outputs: Annotated[list[OutputSpec], Field(min_length=1, max_length=16)]
@@ -172,6 +174,8 @@ class PackCard(Strict):
         for role, model in self.models.items():
             if model.family not in FAMILIES[role]:
                 raise ValueError(f"a {model.family} model cannot be the {role}")
+            if (model.min_score is not None) != (role == "detector"):
+                raise ValueError("the detector, and nothing else, has a least score")
             if isinstance(self.sources[model.source], Archive) != (model.member is not None):
                 raise ValueError(f"{role}: a member is named exactly where the source is an archive")
         names = [source.file for source in self.sources.values()]

@@ -128,6 +128,14 @@ def shared() -> Path:
     return SHARED
 
 
+def _build(pack: str, *options: str) -> None:
+    """Run `doorward-export build` as a user does."""
+    command = ["-c", "from export_tools.cli import main; main()", "build", "--pack", pack, *options]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.fail(f"the pack cannot be built:\n{done.stdout}{done.stderr}", pytrace=False)
+
+
 @pytest.fixture(scope="session")
 def door_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """State directory that holds the built pack ``door`` and the key it is vouched for with; not to be written to.
@@ -138,11 +146,7 @@ def door_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if state and (Path(state) / "packs" / "door" / "manifest.json").is_file():
             return Path(state)
     state = tmp_path_factory.mktemp("state")
-    options = ["--target", "onnxruntime", "--pack", "door", "--state", str(state)]
-    command = ["-c", "from export_tools.cli import main; main()", "build", *options]
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.fail(f"the pack cannot be built:\n{done.stdout}{done.stderr}", pytrace=False)
+    _build("door", "--target", "onnxruntime", "--state", str(state))
     return state
 
 
@@ -150,6 +154,27 @@ def door_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def door_pack(door_state: Path) -> Path:
     """Folder of the built pack ``door``; not to be written to."""
     return door_state / "packs" / "door"
+
+
+@pytest.fixture(scope="session")
+def door_plus_state(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """State directory with the built pack ``door-plus``; its upstream files come from the shared folder."""
+    state = tmp_path_factory.mktemp("plus")
+    options = ["--target", "onnxruntime", "--mirror", str(shared / "models"), "--state", str(state)]
+    _build("door-plus", *options)
+    return state
+
+
+@pytest.fixture(scope="session")
+def door_plus_pack(door_plus_state: Path) -> Path:
+    """Folder of the built pack ``door-plus``; not to be written to."""
+    return door_plus_state / "packs" / "door-plus"
+
+
+@pytest.fixture(scope="session")
+def door_plus_keys(door_plus_state: Path) -> StateKeys:
+    """The keys that vouch for ``door_plus_pack``."""
+    return StateKeys.derive(KeyFile(door_plus_state / "state.key").load())
 
 
 @pytest.fixture(scope="session")

@@ -174,6 +174,8 @@ class ModelEntry(FileEntry):
     preprocessing: Preprocessing
     input: TensorSpec
     outputs: Annotated[list[TensorSpec], Field(min_length=1, max_length=16)]
+    min_score: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of a detector: weaker answers are no faces. Another model's scores mean something else."""
     source: Provenance
     engine: EngineEntry | None = None
 
@@ -217,6 +219,8 @@ class Manifest(Strict):
         for role, entry in self.models.items():
             if entry.family not in FAMILIES[role]:
                 raise ValueError(f"a {entry.family} model cannot be the {role}")
+            if (entry.min_score is not None) != (role == "detector"):
+                raise ValueError("the detector, and nothing else, has a least score")
             if (entry.engine is not None) != (self.target == "tensorrt"):
                 raise ValueError(f"the {role} model does not suit the target {self.target}")
             if entry.precision == "int8-u8" and self.target == "tensorrt":

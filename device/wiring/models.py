@@ -155,8 +155,12 @@ def open_session(pack: Pack, role: Role, config: Config) -> InferenceSession:
 
 def make_detector(session: InferenceSession, entry: ModelEntry, config: Config) -> FaceDetector:
     """The detector of the pack's family. Raises ModelError where the model is not one of it."""
+    configured = config.vision.min_detection_score
+    min_score = configured if configured is not None else entry.min_score
+    if min_score is None:
+        raise PackError(f"no least score is known for {entry.model_id}", reason="schema")
     family = YuNetDetector if entry.family == "yunet" else BlazeFaceDetector
-    return family(session, min_score=config.vision.min_detection_score, max_faces=config.vision.max_faces)
+    return family(session, min_score=min_score, max_faces=config.vision.max_faces)
 
 
 def make_embedder(session: InferenceSession, entry: ModelEntry) -> FaceEmbedder:

@@ -16,7 +16,7 @@ from device.vision.landmarks import FaceMesh
 from device.vision.liveness.passive import PassiveScorer
 from device.vision.manifest import Family, Role
 from device.vision.yunet import YuNetDetector
-from export_tools.cards import PackCard
+from export_tools.cards import ModelCard, PackCard
 from export_tools.precision.calibration import Look, RecordedInputs, RecordingSession, record_inputs, record_ranges
 from export_tools.precision.graph import open_session
 from export_tools.precision.looks import FaceLook, door_look, iris_look, liveness_look
@@ -39,11 +39,12 @@ def default_sources(*, fetcher: Fetcher, clips: Path | None) -> tuple[PictureSou
     return photos if clips is None else (*photos, *folder_sources(clips))
 
 
-def detector_of(family: Family, session: InferenceSession) -> FaceDetector:
-    """The device's detector of a family, with the door's default limits. Raises ModelError."""
-    config = VisionConfig()
-    kind = YuNetDetector if family == "yunet" else BlazeFaceDetector
-    return kind(session, min_score=config.min_detection_score, max_faces=config.max_faces)
+def detector_of(card: ModelCard, session: InferenceSession) -> FaceDetector:
+    """The device's detector of a family, with the door's default limits. Raises PackError, ModelError."""
+    if card.min_score is None:
+        raise PackError(f"{card.name} has no least score", reason="card", hint="give the detector a min_score")
+    kind = YuNetDetector if card.family == "yunet" else BlazeFaceDetector
+    return kind(session, min_score=card.min_score, max_faces=VisionConfig().max_faces)
 
 
 def pack_look(card: PackCard, sessions: Mapping[Role, InferenceSession]) -> Look:
@@ -66,7 +67,7 @@ def pack_look(card: PackCard, sessions: Mapping[Role, InferenceSession]) -> Look
     if "pad_close" in sessions and "pad_wide" in sessions:
         more.append(liveness_look(PassiveScorer(sessions["pad_close"], sessions["pad_wide"])))
     return door_look(
-        detector=detector_of(card.models["detector"].family, sessions["detector"]),
+        detector=detector_of(card.models["detector"], sessions["detector"]),
         mesh=FaceMesh(sessions["landmarks"]),
         embedder=FaceEmbedder(
             sessions["embedder"], alignment=_ALIGNMENTS[embedder.family], preprocessing=embedder.preprocessing

@@ -25,6 +25,7 @@ from device.wiring.state import open_state
 from device.wiring.surroundings import open_recording
 
 SCENE = parse_config(b"camera: {source: scene, pace: fast}", origin="scenario")
+SCENE_PLUS = parse_config(b"camera: {source: scene, pace: fast}\nmodels: {pack: door-plus}", origin="scenario")
 
 
 @dataclass
@@ -123,6 +124,14 @@ def appliance(tmp_path: Path, door_state: Path) -> Appliance:
     state = tmp_path / "state"
     adopt_pack(door_state, state, SCENE)
     return Appliance(state)
+
+
+@pytest.fixture
+def plus_appliance(tmp_path: Path, door_plus_state: Path) -> Appliance:
+    """A state directory of its own with the pack ``door-plus``; nobody is enrolled."""
+    state = tmp_path / "plus"
+    adopt_pack(door_plus_state, state, SCENE_PLUS)
+    return Appliance(state, SCENE_PLUS)
 
 
 @pytest.fixture

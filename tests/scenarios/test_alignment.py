@@ -59,7 +59,7 @@ def sight(door_pack: Path) -> Iterator[Sight]:
         for name in ("detector", "landmarks", "embedder")
     ]
     yield Sight(
-        detector=BlazeFaceDetector(sessions[0], min_score=config.min_detection_score, max_faces=config.max_faces),
+        detector=BlazeFaceDetector(sessions[0], min_score=0.5, max_faces=config.max_faces),
         mesh=FaceMesh(sessions[1]),
         embedder=FaceEmbedder(
             sessions[2],

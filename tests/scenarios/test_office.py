@@ -17,28 +17,27 @@ from device.types import Embedding, Person, Reason
 from device.wiring.models import open_pack
 from device.wiring.state import open_state
 from tests.gallery.distractors import distractors
-from tests.scenarios.conftest import SCENE, Appliance
+from tests.scenarios.conftest import Appliance
 
 #: One clip of each person is enrolled, the others are watched.
 ENROLLED = {"A": "again", "B": "bird", "C": "book"}
 WATCHED = {"help": "A", "no": "A", "yes": "A", "thanks": "B", "learn": "C"}
 STRANGERS = ("female", "male", "female-and-male")
 #: Faces in these clips are 53 to 73 pixels wide: the gates of an enrolment photograph would refuse every frame.
-SMALL_FACES = SCENE.model_copy(
-    update={
-        "gallery": SCENE.gallery.model_copy(update={"enrolment": EnrolmentConfig(min_face_px=50.0, min_sharpness=3.5)})
-    }
-)
+SMALL_FACES = EnrolmentConfig(min_face_px=50.0, min_sharpness=3.5)
 
 
-@pytest.fixture
-def office(appliance: Appliance, shared: Path) -> tuple[Appliance, dict[str, str]]:
-    """A, B and C, each from five frames of one clip, among 1,000 templates of nobody; handles by name."""
+@pytest.fixture(params=["appliance", "plus_appliance"], ids=["door", "door-plus"])
+def office(request: pytest.FixtureRequest, shared: Path) -> tuple[Appliance, dict[str, str]]:
+    """With either pack: A, B and C, each from five frames of one clip, among 1,000 templates of nobody."""
+    appliance: Appliance = request.getfixturevalue(request.param)
     _enrol_nobodies(appliance, 1000)
+    gallery = appliance.config.gallery.model_copy(update={"enrolment": SMALL_FACES})
+    small_faces = appliance.config.model_copy(update={"gallery": gallery})
     handles = {}
     for name, clip in ENROLLED.items():
         frames = _frames(shared / "clips" / f"intel_asl_{clip}.mkv")
-        handles[name] = appliance.enrol(name, frames, config=SMALL_FACES)
+        handles[name] = appliance.enrol(name, frames, config=small_faces)
     return appliance, handles
 
 

@@ -146,7 +146,7 @@ def stage() -> Stage:
         ScriptedSession((-1, 3, 150, 150), embed),
     )
     pipeline = VisionPipeline(
-        BlazeFaceDetector(sessions[0], min_score=config.min_detection_score, max_faces=config.max_faces),
+        BlazeFaceDetector(sessions[0], min_score=0.5, max_faces=config.max_faces),
         FaceMesh(sessions[1]),
         FaceEmbedder(sessions[2], alignment=DLIB_150, preprocessing=RAW_RGB),
         config,
@@ -175,7 +175,7 @@ def models(door_pack: Path) -> Iterator[Models]:
     names = ("detector", "landmarks", "embedder")
     sessions = [OnnxSession((door_pack / f"{name}.onnx").read_bytes(), model=name, threads=1) for name in names]
     yield Models(
-        detector=BlazeFaceDetector(sessions[0], min_score=config.min_detection_score, max_faces=config.max_faces),
+        detector=BlazeFaceDetector(sessions[0], min_score=0.5, max_faces=config.max_faces),
         mesh=FaceMesh(sessions[1]),
         embedder=FaceEmbedder(sessions[2], alignment=DLIB_150, preprocessing=RAW_RGB),
     )

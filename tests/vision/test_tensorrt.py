@@ -59,6 +59,7 @@ def test_an_engine_of_another_kind_is_never_deserialised(
     with pytest.raises(ModelError, match=reason) as refused:
         _session(machine, tag=TAG.model_copy(update=change))
     assert "doorward-export build --target tensorrt" in refused.value.hint
+    assert not machine.retained
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,7 @@ def test_what_tensorrt_refuses_behind_a_right_tag_is_an_error_with_its_own_words
         _session(machine, plan=write_plan(other, MODEL, most=4))
     assert not machine.memory
     assert not machine.contexts
+    assert not machine.retained
 
 
 def test_a_sister_device_is_refused_although_tensorrt_would_only_warn(
@@ -125,6 +127,19 @@ def test_closing_gives_all_memory_back(machine: Machine) -> None:
     session.close()
     assert not machine.memory
     assert not machine.contexts
+    assert not machine.retained
+
+
+def test_a_session_that_is_closed_leaves_the_memory_of_others_alone(machine: Machine) -> None:
+    """Each frees its own before it gives the context back, which the others still hold."""
+    one, other = _session(machine), _session(machine)
+    one.run(_four())
+    (answer,) = other.run(_four())
+    one.close()
+    assert len(machine.memory) == 2
+    assert (other.run(np.full((1, 4), 9, np.float32))[0] == 3).all()
+    other.close()
+    assert (answer == 3).all()
 
 
 @pytest.mark.parametrize("fault", ["refuses_execution", "broken"])
@@ -167,8 +182,9 @@ def test_a_tensorrt_without_named_tensors_is_too_old(monkeypatch: pytest.MonkeyP
 
 
 def test_the_gpu_is_named_as_engines_are_tagged(machine: Machine) -> None:
-    """Name and compute capability."""
+    """Name and compute capability; asking holds nothing."""
     assert find_gpu() == Gpu("Orin", "8.7")
+    assert not machine.retained
 
 
 def test_importing_the_backend_imports_no_driver() -> None:

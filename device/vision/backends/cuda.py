@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pycuda import driver
 
 _INSTALL = "install pycuda beside the CUDA that JetPack brings (install.sh), or use the target onnxruntime"
+_LOOK = "see that the GPU's driver is loaded (nvidia-smi, tegrastats)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,30 @@ class Buffer:
         return int(self.device)
 
 
+def _open(ordinal: int) -> tuple[driver.Device, Gpu]:
+    """Raises ModelError."""
+    try:
+        from pycuda import driver  # noqa: PLC0415 exists only beside an NVIDIA GPU
+    except Exception as exc:  # a damaged installation raises whatever the loader raises
+        raise ModelError(f"pycuda cannot be loaded: {exc}", hint=_INSTALL) from exc
+    try:
+        driver.init()
+        device = driver.Device(ordinal)
+        major, minor = device.compute_capability()
+        return device, Gpu(device.name(), f"{major}.{minor}")
+    except Exception as exc:
+        raise ModelError(f"no CUDA device answers: {exc}", hint=_LOOK) from exc
+
+
+def find_gpu(ordinal: int = 0) -> Gpu:
+    """Which GPU answers. Raises ModelError."""
+    return _open(ordinal)[1]
+
+
 class Cuda:
     """The primary context of one device, with one stream.
 
-    It is current inside ``with`` only, on the thread that entered it; everything but the properties is called there.
+    It is current inside ``with`` only, on the thread that entered it; buffers are made, copied and freed there.
     Exceptions are pycuda's: the session that owns it wraps them.
 
     Args:
@@ -55,24 +76,22 @@ class Cuda:
     """
 
     def __init__(self, ordinal: int = 0) -> None:
-        try:
-            from pycuda import driver  # noqa: PLC0415 exists only beside an NVIDIA GPU
-        except Exception as exc:  # a damaged installation raises whatever the loader raises
-            raise ModelError(f"pycuda cannot be loaded: {exc}", hint=_INSTALL) from exc
+        device, self._gpu = _open(ordinal)
+        from pycuda import driver  # noqa: PLC0415 see _open
+
         self._driver = driver
+        self._stream: driver.Stream | None = None
         try:
-            driver.init()
-            device = driver.Device(ordinal)
-            major, minor = device.compute_capability()
-            self._gpu = Gpu(device.name(), f"{major}.{minor}")
             # The primary context is the one that TensorRT's own runtime calls use.
             self._context: driver.Context = device.retain_primary_context()
-            with self:
-                self._stream: driver.Stream = driver.Stream()
+            try:
+                with self:
+                    self._stream = driver.Stream()
+            except Exception:
+                self.close()
+                raise
         except Exception as exc:
-            raise ModelError(
-                f"no CUDA device answers: {exc}", hint="see that the GPU's driver is loaded (nvidia-smi, tegrastats)"
-            ) from exc
+            raise ModelError(f"no CUDA device answers: {exc}", hint=_LOOK) from exc
 
     @property
     def gpu(self) -> Gpu:
@@ -82,7 +101,7 @@ class Cuda:
     @property
     def stream_handle(self) -> int:
         """The stream, for whoever enqueues kernels."""
-        return self._stream.handle
+        return self._live_stream.handle
 
     def __enter__(self) -> None:
         self._context.push()
@@ -91,31 +110,41 @@ class Cuda:
         self._context.pop()
 
     def buffer(self, shape: tuple[int, ...]) -> Buffer:
-        """A float32 tensor of this shape on both sides; its content is undefined.
-
-        The host side keeps the context alive by itself (pycuda's own count): whoever holds an output longer than the
-        session reads valid memory. The context is therefore never detached by hand.
-        """
+        """A float32 tensor of this shape on both sides; its content is undefined."""
         host = self._driver.pagelocked_empty(shape, np.float32)
         return Buffer(host, self._driver.mem_alloc(host.nbytes))
 
     def upload(self, buffer: Buffer) -> None:
         """Enqueue the copy to the device."""
-        self._driver.memcpy_htod_async(buffer.device, buffer.host, self._stream)
+        self._driver.memcpy_htod_async(buffer.device, buffer.host, self._live_stream)
 
     def download(self, buffer: Buffer) -> None:
         """Enqueue the copy to the host; the values are there after :meth:`synchronize`."""
-        self._driver.memcpy_dtoh_async(buffer.host, buffer.device, self._stream)
+        self._driver.memcpy_dtoh_async(buffer.host, buffer.device, self._live_stream)
 
     def synchronize(self) -> None:
         """Wait for everything enqueued."""
-        self._stream.synchronize()
+        self._live_stream.synchronize()
 
     def free(self, buffer: Buffer) -> None:
-        """Give the device's side back; waits for what still uses it."""
+        """Give the device's side back, which waits for what still uses it; the host's side goes with its last user."""
         buffer.device.free()
 
+    def close(self) -> None:
+        """Give stream and context back, outside of ``with`` and once.
 
-def find_gpu(ordinal: int = 0) -> Gpu:
-    """Which GPU answers. Raises ModelError."""
-    return Cuda(ordinal).gpu
+        No buffer may be left: with the last context of a process the driver unmaps page-locked memory. The context is
+        given back by hand, and while it is current, because pycuda's destructor calls the wrong function for a primary
+        context, and does nothing on another thread than the one that made it.
+        """
+        self._context.push()
+        try:
+            self._stream = None
+        finally:
+            self._context.detach()
+
+    @property
+    def _live_stream(self) -> driver.Stream:
+        if self._stream is None:
+            raise ModelError("the CUDA context is closed")
+        return self._stream

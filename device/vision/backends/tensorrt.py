@@ -107,7 +107,8 @@ class _Binding:
 
     input: Buffer
     outputs: tuple[Buffer, ...]
-    hosts: tuple[NDArray[np.float32], ...]
+    answers: tuple[NDArray[np.float32], ...]
+    """Ordinary memory: page-locked memory, which the driver may unmap, does not leave the session."""
     finite: tuple[NDArray[np.bool_], ...]
 
 
@@ -126,7 +127,7 @@ class _Signature:
 class TensorRtSession:
     """One engine: float32 in, float32 out, on one stream of one GPU.
 
-    The tensor is copied into page-locked memory, and the outputs are page-locked arrays that are made once per batch
+    The tensor is copied into page-locked memory and the outputs out of it, into arrays that are made once per batch
     size and are overwritten by the next call of that size. Used by one thread.
 
     Args:
@@ -149,14 +150,13 @@ class TensorRtSession:
         self._cuda: Cuda | None = Cuda(ordinal)
         self._bindings: dict[int, _Binding] = {}
         self._bound: _Binding | None = None
-        check_tag(tag, model=model, model_sha256=model_sha256, gpu=self._cuda.gpu)
-
-        self._messages = Messages()
         # In the order in which they are made: released in the opposite one.
         self._runtime: trt.Runtime | None = None
         self._engine: trt.ICudaEngine | None = None
         self._context: trt.IExecutionContext | None = None
         try:
+            check_tag(tag, model=model, model_sha256=model_sha256, gpu=self._cuda.gpu)
+            self._messages = Messages()
             with self._cuda:
                 self._load(engine_bytes)
         except Exception as exc:
@@ -192,10 +192,11 @@ class TensorRtSession:
             raise
         except Exception as exc:
             raise ModelError(f"model {self._model} failed: {exc}", hint=_REBUILD) from exc
-        for host, finite in zip(binding.hosts, binding.finite, strict=True):
-            if not np.isfinite(host, out=finite).all():
+        for output, answer, finite in zip(binding.outputs, binding.answers, binding.finite, strict=True):
+            np.copyto(answer, output.host)
+            if not np.isfinite(answer, out=finite).all():
                 raise ModelError(f"the output of model {self._model} is not finite", hint=_REBUILD)
-        return binding.hosts
+        return binding.answers
 
     def close(self) -> None:
         """Free the model; harmless when closed already.
@@ -206,19 +207,25 @@ class TensorRtSession:
         cuda, self._cuda = self._cuda, None
         if cuda is None:
             return
-        bindings = list(self._bindings.values())
-        self._bindings.clear()
-        self._bound = None
         try:
-            with cuda:
-                self._context = None
-                self._engine = None
-                self._runtime = None
-                for binding in bindings:
-                    for buffer in (binding.input, *binding.outputs):
-                        cuda.free(buffer)
+            try:
+                with cuda:
+                    self._release(cuda)
+            finally:
+                cuda.close()
         except Exception as exc:
             raise ModelError(f"model {self._model} cannot be freed: {exc}") from exc
+
+    def _release(self, cuda: Cuda) -> None:
+        """Everything that hangs on the context; no name may keep a buffer beyond this."""
+        self._context = None
+        self._engine = None
+        self._runtime = None
+        self._bound = None
+        while self._bindings:
+            _, binding = self._bindings.popitem()
+            for buffer in (binding.input, *binding.outputs):
+                cuda.free(buffer)
 
     def _load(self, engine_bytes: bytes) -> None:
         import tensorrt as trt  # noqa: PLC0415 see tensorrt_version
@@ -281,7 +288,7 @@ class TensorRtSession:
             binding = _Binding(
                 cuda.buffer((batch, *self._signature.shape[1:])),
                 outputs,
-                tuple(output.host for output in outputs),
+                tuple(np.zeros(shape, np.float32) for shape in shapes),
                 tuple(np.zeros(shape, np.bool_) for shape in shapes),
             )
             self._bindings[batch] = binding
