@@ -37,8 +37,8 @@ Tensor = NDArray[np.float32]
 Look = Callable[[Image], bool]
 """Runs the device's parts over one picture; tells whether a face was in it."""
 
-MAX_INPUTS: Final = 4096
-"""Inputs of one model that are kept: 1.1 GB of the embedder's chips."""
+MAX_BYTES: Final = 1 << 30
+"""Inputs of one model that are kept: two thousand chips with their mirror images, or 480 frames of 480 x 384."""
 
 
 class RecordingSession:
@@ -47,6 +47,7 @@ class RecordingSession:
     def __init__(self, session: InferenceSession) -> None:
         self._session = session
         self._inputs: list[Tensor] = []
+        self._bytes = 0
 
     @property
     def model(self) -> str:
@@ -64,15 +65,27 @@ class RecordingSession:
         return tuple(self._inputs)
 
     def run(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        """Answer, and keep a copy of the input. Raises ModelError."""
+        """Answer, and keep a copy of the input.
+
+        Raises:
+            ModelError: The model failed.
+            PackError: More than :data:`MAX_BYTES` would have to be kept (``calibration``).
+        """
         outputs = self._session.run(tensor)
-        if len(self._inputs) < MAX_INPUTS:
-            self._inputs.append(tensor.copy())
+        self._bytes += tensor.nbytes
+        if self._bytes > MAX_BYTES:
+            raise PackError(
+                f"the calibration set is too large: {self.model} was run {len(self._inputs)} times",
+                reason="calibration",
+                hint="some hundred faces are enough: name fewer clips or photographs",
+            )
+        self._inputs.append(tensor.copy())
         return outputs
 
     def clear(self) -> None:
         """Forget the inputs."""
         self._inputs.clear()
+        self._bytes = 0
 
     def close(self) -> None:
         """Free the model; harmless when closed already."""
@@ -139,8 +152,8 @@ def record_inputs(
 def record_ranges(model: bytes, batches: Iterable[Tensor], *, name: str, description: str, sources: int = 1) -> Ranges:
     """Run a model and note the least and the greatest value of every tensor in it.
 
-    MinMax: on 182 chips it was as good as entropy for the embedder (cosine to FP32 within 1e-4), and it is the one
-    method whose result does not depend on how the samples are binned.
+    MinMax: measured on 182 chips it was as good as entropy for the embedder, and it is the one method whose result does
+    not depend on how the samples are binned.
 
     Args:
         model: The FP32 ONNX file; free height and width are fixed by the batches themselves.

@@ -6,7 +6,7 @@ import hashlib
 from typing import Final
 
 import onnx
-from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, EncodeError
 from onnx import TensorProto, version_converter
 
 from device.errors import ModelError, PackError
@@ -37,6 +37,8 @@ def load_graph(model: bytes) -> onnx.ModelProto:
         onnx.checker.check_model(proto)
     except (DecodeError, onnx.checker.ValidationError, ValueError) as exc:
         raise refuse(f"this is not a valid ONNX model: {_first_line(exc)}") from exc
+    if proto.functions or proto.graph.sparse_initializer:
+        raise refuse("the model has functions or sparse weights of its own, which no conversion here knows")
     if any(part.g.ByteSize() or part.graphs for node in proto.graph.node for part in node.attribute):
         raise refuse("the model has branches or loops, which no conversion here knows")
     return proto
