@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from device.errors import DoorwardError, UsageError
-from export_tools.commands import build, fetch, verify
+from export_tools.commands import build, calibrate, fetch, verify
 
-COMMANDS = (fetch, build, verify)
+COMMANDS = (fetch, build, calibrate, verify)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,243 @@
+"""`doorward-export calibrate`: the door's threshold out of pictures of strangers, with what it means at the door."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from rich.console import Console
+
+from device.clock import SystemClock
+from device.config import load_config
+from device.errors import PackError, UsageError
+from device.vision.manifest import ScoringRule
+from device.vision.pack import Pack, load_pack, read_signature
+from export_tools.build import pack_directory, replace_thresholds, verify_pack
+from export_tools.commands.build import signing_key
+from export_tools.commands.shared import TerminalReporter, add_json, add_pack, add_state, mac_key, print_json
+from export_tools.sources.fetch import Fetcher, default_cache
+
+if TYPE_CHECKING:
+    from export_tools.calibrate import Budget, Calibration, Point
+
+_MAX_PHOTOS, _MAX_VOTES, _MAX_WINDOW = 100, 30, 60
+"""What a manifest may say."""
+
+
+def add(commands: Any) -> None:
+    """Register the command."""
+    text = "Choose the threshold for a false match rate from pictures of many people, and put it into the pack."
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "calibrate",
+        help=text,
+        description=f"{text} DIR/PERSON/*.jpg are photographs of one person: the first usable ones make the template, "
+        "each further one is an attempt; DIR/PERSON/ATTEMPT/*.jpg are the frames of one attempt.",
+    )
+    add_pack(parser)
+    add_json(parser)
+    add_state(parser)
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="pictures, a folder per person")
+    parser.add_argument("--target-fmr", type=float, required=True, help="false match rate to aim at, such as 1e-5")
+    parser.add_argument("--photos", type=int, default=3, help="photographs per template, as people are enrolled (3)")
+    parser.add_argument("--votes", type=int, help="so many frames must match (the configuration's; one for pictures)")
+    parser.add_argument("--window", type=int, help="among so many consecutive ones")
+    parser.add_argument("--config", type=Path, help="the device's configuration file (the defaults)")
+    parser.add_argument("--set-name", help="what to call the set in the pack (the folder's name)")
+    parser.add_argument("--people", type=int, default=100, help="enrolled people, for the door's budget (100)")
+    parser.add_argument("--attempts-per-day", type=float, default=10.0, help="attempts of strangers a day (10)")
+    parser.add_argument("--sign-with", type=Path, help="sign the new manifest with this Ed25519 key (PEM)")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="pictures at once (cores)")
+    parser.add_argument("--embeddings", type=Path, help="folder that keeps embeddings ($DOORWARD_CACHE/embeddings)")
+    parser.add_argument("--dry-run", action="store_true", help="tell the threshold, write nothing")
+    parser.set_defaults(action=_calibrate)
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    try:
+        from export_tools.attempts import read_people, require_distinct, score_people  # noqa: PLC0415
+        from export_tools.calibrate import Budget, calibrate, check_target  # noqa: PLC0415
+        from export_tools.evaluate.embeddings import DeviceFaces  # noqa: PLC0415
+    except ImportError as exc:
+        raise UsageError(
+            f"calibrating needs {exc.name}, which is not installed", hint="pip install 'doorward[export,evaluate]'"
+        ) from exc
+    check_target(options.target_fmr)
+    if options.people < 1 or not 0 < options.attempts_per_day < float("inf"):
+        raise UsageError("a door has people and attempts", hint="give --people and --attempts-per-day above 0")
+    key = mac_key(options, create=False)
+    directory = pack_directory(options.state, options.pack)
+    pack = verify_pack(directory, mac_key=key)
+    sign_with = signing_key(options.sign_with) if options.sign_with else None
+    if not options.dry_run:
+        _require_same_signer(pack, sign_with, mac_key=key)
+    config = load_config(options.config)
+    people = read_people(options.images)
+    require_distinct(people)
+    has_attempts = any(person.attempts for person in people)
+    access = config.access
+    votes = options.votes if options.votes is not None else (access.votes if has_attempts else 1)
+    window = options.window if options.window is not None else max(votes, access.vote_window if has_attempts else 1)
+    rule = _rule(pack, photos=options.photos, votes=votes, window=window)
+    reporter = TerminalReporter(Console(stderr=True))
+    faces = DeviceFaces(
+        pack, config, cache=options.embeddings or default_cache().parent / "embeddings", workers=options.workers
+    )
+    scores = score_people(people, faces=faces, photos=rule.photos, votes=votes, window=window, reporter=reporter)
+    found = calibrate(
+        scores,
+        rule=rule,
+        target=options.target_fmr,
+        set_name=options.set_name or options.images.resolve().name,
+        measured_on=SystemClock().wall().date(),
+    )
+    written = None
+    if not options.dry_run:
+        written = replace_thresholds(
+            pack, found.thresholds(), mac_key=key, fetcher=Fetcher(offline=True, reporter=reporter), sign_with=sign_with
+        )
+    budgets = [
+        Budget(people=options.people, attempts_per_day=options.attempts_per_day, fmr=fmr)
+        for fmr in (found.target.target, found.target.upper_95)
+    ]
+    if options.json:
+        print_json(_described(found, budgets, written))
+        return
+    sys.stdout.write("\n".join(_told(found, budgets, written)) + "\n")
+
+
+def _rule(pack: Pack, *, photos: int, votes: int, window: int) -> ScoringRule:
+    """Raises UsageError for a rule that no door follows."""
+    if not (1 <= photos <= _MAX_PHOTOS and 1 <= votes <= _MAX_VOTES and votes <= window <= _MAX_WINDOW):
+        raise UsageError(
+            f"{photos} photographs, {votes} votes of {window} frames: no such rule",
+            hint=f"1 to {_MAX_PHOTOS} photographs; 1 to {_MAX_VOTES} votes of at least as many, at most {_MAX_WINDOW}",
+        )
+    return ScoringRule(
+        model_id=pack.model("embedder").model_id,
+        mirrored=True,
+        template="mean",
+        photos=photos,
+        votes=votes,
+        window=window,
+    )
+
+
+def _require_same_signer(pack: Pack, sign_with: Ed25519PrivateKey | None, *, mac_key: bytes) -> None:
+    """A signed pack stays signed, by the same key. Raises PackError before anything was measured or written."""
+    if read_signature(pack.directory) is None:
+        return
+    if sign_with is None:
+        raise PackError(
+            f"the manifest of {pack.directory} is signed; other thresholds need the signature anew",
+            reason="unsigned",
+            hint="add --sign-with KEY, or --dry-run to see the threshold",
+        )
+    try:
+        load_pack(pack.directory, mac_key=mac_key, signed_by=sign_with.public_key())
+    except PackError as exc:
+        raise PackError(
+            f"the manifest of {pack.directory} is signed by another key than the one given",
+            reason=exc.reason,
+            hint="give that key, or sign the pack anew first: doorward-export build --sign-with KEY --force",
+        ) from exc
+
+
+def _told(found: Calibration, budgets: list[Budget], written: Pack | None) -> Iterator[str]:
+    counts, rule, target = found.scores.counts, found.rule, found.target
+    yield (
+        f"set          {counts.people} people, {counts.enrolled} of them with a template of {rule.photos} photographs;"
+        f" {counts.pictures} pictures, {counts.without_face} without a face, {counts.refused} not good enough"
+    )
+    short = f"; {counts.too_short} too short" if counts.too_short else ""
+    yield (
+        f"rule         {rule.votes} of {rule.window} frames, chip and mirrored chip, mean template, {rule.model_id}:"
+        f" {counts.attempts} attempts{short}"
+    )
+    yield f"comparisons  {target.comparisons} of strangers, {found.scores.genuine.size} of the enrolled themselves"
+    for alike in found.scores.most_alike[:3]:
+        yield f"most alike   {alike.attempt} and {alike.person}: {alike.score:.4f}"
+    yield ""
+    yield "target FMR   cosine    seen                   at most (95 %): comparisons, people"
+    for point in found.points:
+        seen = f"{point.errors} of {point.comparisons}"
+        yield (
+            f"{point.target:<12.3g} {point.cosine:.6f}  {seen:<21}  {point.upper_95:.3g}, {point.upper_95_people:.3g}"
+            f"{'' if point.resolved else '   not proven'}"
+        )
+    yield f"FNMR         {_fnmr(found)}"
+    yield ""
+    if not target.resolved:
+        yield (
+            f"The target is NOT PROVEN: {target.comparisons} comparisons cannot show a rate of {target.target:.3g}. The"
+            f" threshold lies above every stranger seen; with 95 % confidence the rate is at most {target.upper_95:.3g}"
+            f" (3 / comparisons). {_wanted(target):,} comparisons would be needed."
+        )
+    for budget, meant in zip(budgets, ("at the target", "at the 95 % bound"), strict=True):
+        yield (
+            f"With {budget.people} people and {budget.attempts_per_day:g} attempts a day by strangers this threshold"
+            f" means one false accept in {_days(budget.days)} ({meant}, FMR {budget.fmr:.3g})."
+        )
+    yield (
+        "A stranger is compared with everybody enrolled; the margin rule and the proof of life are left out. Bounds"
+        " over comparisons take them as independent, those over people do not."
+    )
+    yield f"written      {written.directory}" if written is not None else "written      nothing (--dry-run)"
+
+
+def _wanted(point: Point) -> int:
+    return round(3 / point.target)
+
+
+def _days(days: float) -> str:
+    return f"{days:,.1f} days" if days < 100 else f"{days:,.0f} days"
+
+
+def _fnmr(found: Calibration) -> str:
+    rate = found.fnmr
+    if rate.value is None or rate.interval is None:
+        return "not measured: nobody enrolled came again"
+    return (
+        f"{rate.value:.3g} ({rate.count} of {rate.trials}) at {found.target.cosine:.6f};"
+        f" 95 %: {rate.interval.lower:.3g} to {rate.interval.upper:.3g}"
+    )
+
+
+def _described(found: Calibration, budgets: list[Budget], written: Pack | None) -> dict[str, Any]:
+    """For machines."""
+    counts = found.scores.counts
+    return {
+        "written": str(written.directory) if written is not None else None,
+        "rule": found.rule.model_dump(mode="json"),
+        "set": {name: getattr(counts, name) for name in counts.__slots__},
+        "comparisons": {"impostor": found.target.comparisons, "genuine": int(found.scores.genuine.size)},
+        "points": [
+            {
+                "target_fmr": point.target,
+                "cosine": point.cosine,
+                "false_matches": point.errors,
+                "observed_fmr": point.observed,
+                "fmr_upper_95": point.upper_95,
+                "fmr_upper_95_people": point.upper_95_people,
+                "resolved": point.resolved,
+            }
+            for point in found.points
+        ],
+        "fnmr": found.fnmr.model_dump(mode="json"),
+        "most_alike": [{"attempt": a.attempt, "person": a.person, "cosine": a.score} for a in found.scores.most_alike],
+        "budget": [
+            {
+                "people": budget.people,
+                "attempts_per_day": budget.attempts_per_day,
+                "fmr": budget.fmr,
+                "per_attempt": budget.per_attempt,
+                "days_between_false_accepts": budget.days,
+            }
+            for budget in budgets
+        ],
+        "measurement": found.measurement,
+    }
