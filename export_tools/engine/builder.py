@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from device.errors import DoorwardError, PackError
 from device.vision.backends.cuda import Cuda
-from device.vision.backends.tensorrt import EngineTag, Messages, tensorrt_version
+from device.vision.backends.engine_tag import EngineTag
+from device.vision.backends.tensorrt import Messages, tensorrt_version
 from export_tools.engine.timing import attach_timing_cache, save_timing_cache
 from export_tools.sources.download import Reporter, Silent
 
@@ -77,6 +78,7 @@ def build_engine(
     """
     reporter = reporter or Silent()
     version = tensorrt_version()
+    build = _Build(model, Messages(), reporter)
     cuda = Cuda(ordinal)
     tag = EngineTag(
         tensorrt=version,
@@ -84,10 +86,12 @@ def build_engine(
         compute_capability=cuda.gpu.compute_capability,
         model_sha256=hashlib.sha256(onnx).hexdigest(),
     )
-    build = _Build(model, Messages(), reporter)
     try:
-        with cuda:
-            data = build.run(onnx, batches or Batches(), workspace_mib=workspace_mib, timing_cache=timing_cache)
+        try:
+            with cuda:
+                data = build.run(onnx, batches or Batches(), workspace_mib=workspace_mib, timing_cache=timing_cache)
+        finally:
+            cuda.close()
     except DoorwardError:
         raise
     except Exception as exc:  # the bindings' exceptions have no common root

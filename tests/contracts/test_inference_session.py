@@ -15,8 +15,9 @@ from onnx import TensorProto, helper
 
 from device.errors import ModelError
 from device.interfaces import InferenceSession
+from device.vision.backends.engine_tag import EngineTag
 from device.vision.backends.onnx import OnnxSession
-from device.vision.backends.tensorrt import EngineTag, TensorRtSession
+from device.vision.backends.tensorrt import TensorRtSession
 from tests.standins.fake_tensorrt import write_plan
 from tests.standins.gpu import Machine, install
 

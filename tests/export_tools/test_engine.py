@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from device.errors import ModelError, PackError
-from device.vision.backends.tensorrt import EngineTag, TensorRtSession
+from device.vision.backends.engine_tag import EngineTag
+from device.vision.backends.tensorrt import TensorRtSession
 from export_tools.engine.builder import Batches, BuiltEngine, build_engine
 from export_tools.engine.target import Wanted, resolve_target
 from export_tools.sources.download import Silent
@@ -59,6 +60,7 @@ def test_an_engine_runs_where_it_was_built_and_answers_as_its_model(machine: Mac
     session = TensorRtSession(built.data, model="small", tag=built.tag, model_sha256=digest)
     assert (session.run(np.full((8, 4), 9, np.float32))[0] == 3).all()
     assert not machine.contexts
+    assert machine.retained == 1
 
 
 def test_the_network_is_strongly_typed(machine: Machine) -> None:
@@ -133,7 +135,7 @@ def test_a_model_that_tensorrt_does_not_take_is_named_with_the_reason(
     assert refused.value.reason == "unsupported"
     assert refused.value.hint
     assert not list(tmp_path.iterdir())
-    assert not machine.contexts
+    assert not machine.retained
 
 
 def test_symmetric_signed_activations_are_taken(machine: Machine) -> None:

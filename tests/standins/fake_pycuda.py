@@ -17,8 +17,23 @@ def make_driver(machine: Machine) -> types.ModuleType:  # noqa: C901 a module
     """The module."""
 
     class Context:
+        def __init__(self) -> None:
+            self._valid = True
+            machine.retained += 1
+
         def push(self) -> None:
+            if not self._valid:
+                raise LogicError("cuCtxPushCurrent failed: context is destroyed")
             machine.contexts.append(self)
+
+        def detach(self) -> None:
+            if not self._valid:
+                raise LogicError("context::detach failed: invalid device context - cannot detach from invalid context")
+            self._valid = False
+            machine.contexts[:] = [context for context in machine.contexts if context is not self]
+            machine.retained -= 1
+            if not machine.retained:
+                machine.unmap()
 
         @staticmethod
         def pop() -> None:
@@ -84,7 +99,7 @@ def make_driver(machine: Machine) -> types.ModuleType:  # noqa: C901 a module
         machine.check("cuMemHostAlloc")
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         block = aligned(size)
-        machine.locked.append((block.ctypes.data, size))
+        machine.locked.append(block)
         array: NDArray[Any] = block.view(dtype).reshape(shape)
         return array
 
@@ -96,7 +111,8 @@ def make_driver(machine: Machine) -> types.ModuleType:  # noqa: C901 a module
         if not array.flags.forc:
             raise ValueError("ndarray is not contiguous")
         start = array.ctypes.data
-        if not any(first <= start and start + array.nbytes <= first + size for first, size in machine.locked):
+        ends = [(block.ctypes.data, block.ctypes.data + block.size) for block in machine.locked]
+        if not any(first <= start and start + array.nbytes <= last for first, last in ends):
             machine.pageable_copies += 1
         return array.view(np.uint8).reshape(-1)
 

@@ -50,10 +50,12 @@ class Machine:
     workspace_needed_bytes: int = 1 << 20
     refuses_execution: bool = False
     memory: dict[int, Bytes] = field(default_factory=dict)
-    locked: list[tuple[int, int]] = field(default_factory=list)
-    """Page-locked host memory: address and size."""
+    locked: list[Bytes] = field(default_factory=list)
+    """Page-locked host memory."""
     queues: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
     contexts: list[object] = field(default_factory=list)
+    """Current ones, the topmost last."""
+    retained: int = 0
     initialised: bool = False
     broken: bool = False
     pageable_copies: int = 0
@@ -80,6 +82,13 @@ class Machine:
                 return block[address - start : address - start + size]
         self.broken = True
         raise LogicError("cuStreamSynchronize failed: an illegal memory access was encountered")
+
+    def unmap(self) -> None:
+        """What the driver does when the last context is given back: nothing that lay there can be read any more."""
+        self.memory.clear()
+        for block in self.locked:
+            block[:] = 0xFF
+        self.locked.clear()
 
     def drain(self, handle: int) -> None:
         """Run what was enqueued."""

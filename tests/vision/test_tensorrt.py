@@ -14,7 +14,8 @@ from onnx import TensorProto, helper
 
 from device.errors import ModelError
 from device.vision.backends.cuda import Cuda, Gpu, find_gpu
-from device.vision.backends.tensorrt import EngineTag, TensorRtSession
+from device.vision.backends.engine_tag import EngineTag
+from device.vision.backends.tensorrt import TensorRtSession
 from tests.contracts.test_inference_session import small_model
 from tests.standins.fake_tensorrt import write_plan
 from tests.standins.gpu import ALIGNMENT, LogicError, Machine, install, remove

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,31 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.errors import ModelError
-from device.vision.backends.cuda import Buffer, Cuda, Gpu
-from device.vision.manifest import EngineEntry, Sha256, Strict, Text
+from device.vision.backends.cuda import Buffer, Cuda
+from device.vision.backends.engine_tag import REBUILD as _REBUILD
+from device.vision.backends.engine_tag import EngineTag, check_tag
+from device.vision.manifest import EngineEntry
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
 _LOG = logging.getLogger(__name__)
-_REBUILD = "build the engine again on this device: doorward-export build --target tensorrt"
 _INSTALL = "JetPack brings TensorRT's Python bindings (python3-libnvinfer); or use the target onnxruntime"
 _UPDATE = "JetPack 6.1 and later bring it; or use the target onnxruntime"
 #: The first in which tensors are known by name only.
 _OLDEST_MAJOR = 10
 _KEPT_MESSAGES = 8
-_SHOWN = 32
-
-
-class EngineTag(Strict):
-    """What an engine is good for."""
-
-    tensorrt: Text
-    """Version, compared to the letter: a plan of another one cannot be read."""
-    gpu: Text
-    compute_capability: Text
-    model_sha256: Sha256
-    """Of the ONNX file it was built from."""
 
 
 def tensorrt_version() -> str:
@@ -53,24 +43,6 @@ def tensorrt_version() -> str:
     if int(version.partition(".")[0]) < _OLDEST_MAJOR:
         raise ModelError(f"TensorRT {version} is too old, {_OLDEST_MAJOR} or newer is needed", hint=_UPDATE)
     return version
-
-
-def check_tag(tag: EngineTag | EngineEntry, *, model: str, model_sha256: str, gpu: Gpu) -> None:
-    """Whether an engine belongs to this model, this TensorRT and this GPU.
-
-    Raises:
-        ModelError: It does not, or there is no TensorRT.
-    """
-    for what, built, here in (
-        ("from a model of sha256", tag.model_sha256, model_sha256),
-        ("by TensorRT", tag.tensorrt, tensorrt_version()),
-        ("for the GPU", tag.gpu, gpu.name),
-        ("for compute capability", tag.compute_capability, gpu.compute_capability),
-    ):
-        if built != here:
-            raise ModelError(
-                f"the engine of model {model} was built {what} {built[:_SHOWN]}, here is {here[:_SHOWN]}", hint=_REBUILD
-            )
 
 
 class Messages:
@@ -146,7 +118,7 @@ class TensorRtSession:
         self, engine_bytes: bytes, *, model: str, tag: EngineTag | EngineEntry, model_sha256: str, ordinal: int = 0
     ) -> None:
         self._model = model
-        tensorrt_version()
+        version = tensorrt_version()
         self._cuda: Cuda | None = Cuda(ordinal)
         self._bindings: dict[int, _Binding] = {}
         self._bound: _Binding | None = None
@@ -155,12 +127,13 @@ class TensorRtSession:
         self._engine: trt.ICudaEngine | None = None
         self._context: trt.IExecutionContext | None = None
         try:
-            check_tag(tag, model=model, model_sha256=model_sha256, gpu=self._cuda.gpu)
+            check_tag(tag, model=model, model_sha256=model_sha256, tensorrt=version, gpu=self._cuda.gpu)
             self._messages = Messages()
             with self._cuda:
                 self._load(engine_bytes)
         except Exception as exc:
-            self.close()
+            with suppress(ModelError):  # the first failure is the one to tell
+                self.close()
             if isinstance(exc, ModelError):
                 raise
             raise ModelError(f"the engine of model {model} cannot be loaded: {exc}", hint=_REBUILD) from exc
