@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -296,11 +296,14 @@ def _engine(
     return _Engine(described, built.data)
 
 
-def read_sources(card: PackCard, fetcher: Fetcher) -> dict[Role, bytes]:
-    """The bytes of every model as it was published; each archive is opened once. Raises DownloadError."""
+def read_sources(card: PackCard, fetcher: Fetcher, *, roles: Collection[Role] | None = None) -> dict[Role, bytes]:
+    """The bytes of every model, or of some, as it was published; each archive is opened once. Raises DownloadError."""
     found: dict[Role, bytes] = {}
+    models = {role: model for role, model in card.models.items() if roles is None or role in roles}
     for name, source in card.sources.items():
-        wanted = {role: model for role, model in card.models.items() if model.source == name}
+        wanted = {role: model for role, model in models.items() if model.source == name}
+        if not wanted:
+            continue
         if isinstance(source, Archive):
             contents = fetcher.members(source, [model.pinned_member() for model in wanted.values()])
             found |= dict(zip(wanted, contents, strict=True))
