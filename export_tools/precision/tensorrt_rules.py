@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from export_tools.precision.graph import float_tensors, infer, load_graph
+from export_tools.precision.int8 import is_stem
 
 _AXIS_OPSET: Final = 13
 _QUANTISED: Final = ("QuantizeLinear", "DequantizeLinear")
@@ -40,7 +41,7 @@ def tensorrt_ready(model: bytes) -> list[str]:
         if node.op_type in _QUANTISED:
             problems += [f"{node.name}: {problem}" for problem in _pair_problems(node, constants)]
         elif node.op_type in ("Conv", "Gemm", "MatMul"):
-            problems += [f"{node.name}: {problem}" for problem in _layer_problems(node, graph)]
+            problems += [f"{node.name}: {problem}" for problem in _layer_problems(node, graph, constants)]
     if len(kinds := set(float_tensors(proto).values())) > 1:
         problems.append(f"{len(kinds)} floating types are mixed")
     return problems
@@ -80,7 +81,7 @@ def _stored_problems(node: onnx.NodeProto, stored: onnx.TensorProto, scale: NDAr
     return problems
 
 
-def _layer_problems(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[str]:
+def _layer_problems(node: onnx.NodeProto, graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto]) -> list[str]:
     """A weighted layer is quantised on both sides or on none, and its bias never."""
     makers = {output: maker for maker in graph.node for output in maker.output}
     sides = [makers.get(name) for name in node.input]
@@ -92,6 +93,9 @@ def _layer_problems(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[str]:
         problems.append("the bias is quantised")
     weight = sides[1]
     if quantised[1] and weight is not None:
+        stored = constants.get(weight.input[0])
+        if stored is not None and is_stem(node, stored):
+            problems.append("there is no INT8 kernel for a convolution on so few channels")
         axis = next((part.i for part in weight.attribute if part.name == "axis"), 1)
         transposed = any(part.name == "transB" and part.i for part in node.attribute)
         wanted = 0 if node.op_type == "Conv" or transposed else 1
