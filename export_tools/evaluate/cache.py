@@ -69,7 +69,16 @@ class EmbeddingCache:
             cache._entries = _load(path, identity)
         except FileNotFoundError:
             return cache, None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            KeyError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as exc:
             return cache, f"the cache {path} is not used ({_reason(exc)}); it is made anew"
         return cache, None
 
@@ -126,15 +135,16 @@ def _arrays(entries: dict[bytes, Entry], identity: str) -> dict[str, Any]:
         "digests": np.frombuffer(b"".join(digest for digest, _ in rows), np.uint8).reshape(-1, _DIGEST_BYTES),
         "found": np.array([entry.vector is not None for _, entry in rows], np.bool_),
         "usable": np.array([entry.usable for _, entry in rows], np.bool_),
-        "vectors": np.array([vector for vector, _ in vectors], np.float32).reshape(-1, dimension),
-        "upright": np.array([upright for _, upright in vectors], np.float32).reshape(-1, dimension),
+        "vectors": np.array([vector for vector, _ in vectors], np.float32).reshape(len(vectors), dimension),
+        "upright": np.array([upright for _, upright in vectors], np.float32).reshape(len(vectors), dimension),
     }
 
 
 def _load(path: Path, identity: str) -> dict[bytes, Entry]:
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError("it is too large")
-    with np.load(path, allow_pickle=False) as stored:
+    # Opened here, because np.load leaves a file open that turns out to be none of its own.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         if int(stored["format"]) != _FORMAT or stored["identity"].tobytes().hex() != identity:
             raise ValueError("it is of another pipeline")
         digests, found, usable = stored["digests"], stored["found"], stored["usable"]

@@ -21,16 +21,19 @@ from numpy.typing import NDArray
 
 from device.config import Config
 from device.errors import PhotoError, UsageError
+from device.vision.manifest import Role
 from device.vision.pack import Pack
 from export_tools.evaluate.cache import EmbeddingCache, Entry
 from export_tools.evaluate.files import told
 from export_tools.evaluate.result import Source
-from export_tools.evaluate.worker import Processed, SessionMaker, WhichFace, Worker, read_bytes
+from export_tools.evaluate.worker import Processed, WhichFace, Worker, read_bytes
 from export_tools.sources.download import Reporter
 
 PIPELINE_REVISION: Final = 1
 """Raise it when the device finds, aligns or embeds differently with the same models: what is cached is void then."""
 SCORING: Final = "embedding of the chip plus embedding of the mirrored chip, scaled to unit length; cosine of two such"
+#: What decides about an embedding.
+_ROLES: Final[tuple[Role, ...]] = ("detector", "landmarks", "embedder")
 #: Pictures per task: long enough that handing over costs nothing, short enough that a bar moves.
 _CHUNK: Final = 16
 #: After so many new pictures the cache is written, so that an interrupted evaluation goes on where it stopped.
@@ -81,7 +84,6 @@ class DeviceFaces:
         workers: Pictures at once; each worker has sessions of its own.
         face: Of several faces the largest, as the door does, or the most central, as pictures cut around one person
             want it.
-        make_session: What loads a model; the door's own without it.
 
     Raises:
         PackError, ModelError: The pack cannot be loaded.
@@ -95,7 +97,6 @@ class DeviceFaces:
         cache: Path | None,
         workers: int = 1,
         face: WhichFace = "largest",
-        make_session: SessionMaker | None = None,
     ) -> None:
         if workers < 1:
             raise UsageError(f"{workers} workers cannot work", hint="give one per processor core")
@@ -103,12 +104,11 @@ class DeviceFaces:
         self._workers = workers
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for _ in range(workers):
-            worker = Worker(pack, config, face=face, make_session=make_session)
-            self._idle.put(worker)
+            self._idle.put(Worker(pack, config, face=face))
         entry = pack.manifest.models["embedder"]
         settings = {
             "revision": PIPELINE_REVISION,
-            "models": worker.models,
+            "models": {role: _made_of(pack, role) for role in _ROLES},
             "vision": config.vision.model_dump(mode="json"),
             "face": face,
         }
@@ -201,6 +201,12 @@ class DeviceFaces:
                 yield from future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _made_of(pack: Pack, role: Role) -> tuple[str, str | None]:
+    """SHA-256 of a model and, where it has one, of its engine."""
+    entry = pack.model(role)
+    return entry.sha256, None if entry.engine is None else entry.engine.sha256
 
 
 def _stacked(entries: Sequence[Entry], *, cached: int) -> Embeddings:

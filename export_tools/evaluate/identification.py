@@ -265,7 +265,7 @@ def _templates(
         except EnrolmentError:  # photographs that disagree: the door would not enrol them either
             continue
         names.append(owner)
-    return names, np.array(rows, np.float32).reshape(len(names), -1)
+    return names, np.array(rows, np.float32)
 
 
 def _search(

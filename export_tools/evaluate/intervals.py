@@ -72,7 +72,9 @@ def by_subject(events: NDArray[np.bool_], subjects: NDArray[np.int64]) -> Interv
         events: (n,) one per trial.
         subjects: (n,) or (n, 2), numbers of people.
     """
-    pairs = subjects.reshape(subjects.shape[0], -1)
+    if not events.size:
+        return None
+    pairs = subjects.reshape(events.size, -1)
     people, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     if people.size < 2:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +24,10 @@ from device.errors import ModelError, PhotoError
 from device.interfaces import InferenceSession
 from device.types import Face, Image
 from device.vision.pack import Pack
-from device.wiring.models import Vision, load_vision, onnx_session
+from device.wiring.models import Vision, load_vision, make_embedder, open_session
 from export_tools.evaluate.cache import NO_FACE, Entry
 
 WhichFace = Literal["largest", "central"]
-SessionMaker = Callable[[bytes, str], InferenceSession]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,33 +47,17 @@ class Worker:
         pack: The opened pack.
         config: The device's configuration.
         face: Which of several faces counts.
-        make_session: What loads a model; the door's own without it.
 
     Raises:
         PackError, ModelError: The pack cannot be loaded.
     """
 
-    def __init__(
-        self, pack: Pack, config: Config, *, face: WhichFace, make_session: SessionMaker | None = None
-    ) -> None:
+    def __init__(self, pack: Pack, config: Config, *, face: WhichFace) -> None:
         self._face: WhichFace = face
-        self.models: dict[str, str] = {}
-        """SHA-256 of every model that was loaded, by its id."""
-        embedder = pack.manifest.models["embedder"].model_id
-        taps: list[_Tap] = []
-
-        def make(model: bytes, name: str) -> InferenceSession:
-            self.models[name] = hashlib.sha256(model).hexdigest()
-            session = make_session(model, name) if make_session else onnx_session(model, name, config)
-            if name != embedder:
-                return session
-            taps.append(_Tap(session))
-            return taps[-1]
-
-        self._vision: Vision = load_vision(pack, config, make_session=make)
-        if len(taps) != 1:
-            raise ModelError(f"the pack {pack.manifest.pack} loads {len(taps)} models named {embedder}")
-        self._tap = taps[0]
+        self._tap = _Tap(open_session(pack, "embedder", config))
+        self._vision: Vision = replace(
+            load_vision(pack, config), embedder=make_embedder(self._tap, pack.model("embedder"))
+        )
 
     def process(self, file: Path) -> Processed:
         """One file. Raises ModelError."""

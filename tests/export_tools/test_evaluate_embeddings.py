@@ -1,0 +1,190 @@
+"""Embeddings of files: the device's own numbers, whatever the number of workers, and a cache that is never trusted."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.camera.photo import read_photo
+from device.config import Config
+from device.errors import PhotoError, UsageError
+from device.keys import StateKeys
+from device.vision.pack import Pack, load_pack
+from device.wiring.models import load_vision
+from export_tools.evaluate.cache import EmbeddingCache, Entry
+from export_tools.evaluate.embeddings import DeviceFaces
+from export_tools.evaluate.pairs import read_pairs
+from export_tools.evaluate.verification import run_verification
+from export_tools.sources.download import Silent
+from tests.export_tools.lfw_like import write_pairs, write_set
+
+IDENTITY = "ab" * 32
+
+
+@pytest.fixture(scope="session")
+def pack(door_pack: Path, door_keys: StateKeys) -> Pack:
+    """The pack `door`."""
+    return load_pack(door_pack, mac_key=door_keys.pack_mac)
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory, demo_photos: dict[str, bytes]) -> Path:
+    """Thirty pictures of each of two people."""
+    return write_set(tmp_path_factory.mktemp("set") / "images", demo_photos, per_person=30)
+
+
+# ---- The device's own numbers
+
+
+def test_embeddings_are_those_of_the_device(pack: Pack, small_set: Path) -> None:
+    """To the bit, and the one without the mirrored chip is not the same."""
+    files = sorted(small_set.glob("*/*.jpg"))[:3]
+    vision = load_vision(pack, Config())
+    found = DeviceFaces(pack, Config(), cache=None).embed(files, reporter=Silent())
+    for row, file in enumerate(files):
+        image = read_photo(file)
+        expected = vision.embedder.embed(image, vision.find_faces(image)[0].landmarks).vector
+        assert np.array_equal(found.vectors[row], expected)
+        assert 0.9 < float(found.upright[row] @ expected) < 1 - 1e-6
+
+
+def test_workers_change_nothing(pack: Pack, small_set: Path) -> None:
+    """Two workers give what one gives, in the order of the files, repeated ones too."""
+    files = [*sorted(small_set.glob("*/*.jpg"))[:40], *sorted(small_set.glob("*/*.jpg"))[:2]]
+    one = DeviceFaces(pack, Config(), cache=None).embed(files, reporter=Silent())
+    two = DeviceFaces(pack, Config(), cache=None, workers=2).embed(files, reporter=Silent())
+    assert np.array_equal(one.vectors, two.vectors)
+    assert np.array_equal(one.vectors[:2], one.vectors[-2:])
+
+
+def test_a_picture_without_a_face_has_no_vector(pack: Pack, tmp_path: Path, demo_photos: dict[str, bytes]) -> None:
+    """It is not zero, which could be compared: it is not a number."""
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((250, 250, 3), 90, np.uint8))
+    (tmp_path / "obama.jpg").write_bytes(demo_photos["obama.jpg"])
+    found = DeviceFaces(pack, Config(), cache=None).embed(
+        [tmp_path / "grey.png", tmp_path / "obama.jpg"], reporter=Silent()
+    )
+    assert found.found.tolist() == [False, True]
+    assert np.isnan(found.vectors[0]).all()
+
+
+def test_files_that_are_no_pictures_are_counted_and_named(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """After all others were done, and these are cached."""
+    shutil.copytree(small_set / "Biden", tmp_path / "Biden")
+    for number in (3, 4):
+        (tmp_path / "Biden" / f"Biden_{number:04d}.jpg").write_bytes(b"\xff\xd8\xff but no JPEG")
+    files = sorted((tmp_path / "Biden").iterdir())[:6]
+    faces = DeviceFaces(pack, Config(), cache=tmp_path / "cache")
+    with pytest.raises(PhotoError) as caught:
+        faces.embed(files, reporter=Silent())
+    assert "2 files" in caught.value.message
+    assert "Biden_0003.jpg" in caught.value.message
+    assert faces.embed(files[:2], reporter=Silent()).cached == 2
+
+
+def test_no_worker_is_refused(pack: Pack) -> None:
+    """Nobody would do the work."""
+    with pytest.raises(UsageError):
+        DeviceFaces(pack, Config(), cache=None, workers=0)
+
+
+# ---- The cache
+
+
+def test_a_second_evaluation_takes_every_picture_from_the_cache(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """The same figures, no inference; a copy under another name is known too."""
+    pairs = read_pairs(write_pairs(tmp_path / "list", folds=3, per_kind=10, per_person=30), images=small_set)
+    faces = DeviceFaces(pack, Config(), cache=tmp_path / "cache", workers=2)
+    first = run_verification(pairs, embedder=faces, threshold=0.9547)
+    second = run_verification(pairs, embedder=faces, threshold=0.9547)
+    assert (first.effort.cached, second.effort.cached) == (0, len(pairs.pictures))
+    assert first.all_pairs == second.all_pairs
+    assert first.all_pairs.folds is not None
+    assert first.all_pairs.folds.accuracy > 0.95
+    shutil.copy(pairs.pictures[0], tmp_path / "copy.jpg")
+    assert faces.embed([tmp_path / "copy.jpg"], reporter=Silent()).cached == 1
+
+
+def test_another_model_or_setting_has_another_cache(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """The most central face is another question than the largest."""
+    file = sorted(small_set.glob("*/*.jpg"))[:1]
+    DeviceFaces(pack, Config(), cache=tmp_path).embed(file, reporter=Silent())
+    assert DeviceFaces(pack, Config(), cache=tmp_path, face="central").embed(file, reporter=Silent()).cached == 0
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "replaced", "another"])
+def test_a_damaged_cache_is_made_anew_with_a_note(damage: str, tmp_path: Path) -> None:
+    """It is neither used nor the end of the evaluation."""
+    path = _cache(tmp_path)
+    data = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "flipped":
+        vector = np.array([0.6, 0.8], np.float32).tobytes()
+        path.write_bytes(data.replace(vector, vector[:-1] + b"\x00"))
+    elif damage == "replaced":
+        path.write_bytes(b"not a cache")
+    else:
+        path.rename(tmp_path / f"embeddings-{'cd' * 8}.npz")
+    identity = "cd" * 32 if damage == "another" else IDENTITY
+    cache, note = EmbeddingCache.open(tmp_path, identity=identity)
+    assert len(cache) == 0
+    assert note is not None
+    assert "made anew" in note
+    cache.put(b"\x01" * 32, Entry(vector=None, upright=None, usable=False))
+    cache.save()
+    assert EmbeddingCache.open(tmp_path, identity=identity)[1] is None
+
+
+def _cache(folder: Path) -> Path:
+    cache, note = EmbeddingCache.open(folder, identity=IDENTITY)
+    assert note is None
+    vector = np.array([0.6, 0.8], np.float32)
+    cache.put(b"\x01" * 32, Entry(vector=vector, upright=vector[::-1].copy(), usable=True))
+    cache.put(b"\x02" * 32, Entry(vector=None, upright=None, usable=False))
+    cache.save()
+    return next(folder.glob("*.npz"))
+
+
+def test_a_cache_gives_back_what_it_was_given_and_is_private(tmp_path: Path) -> None:
+    """Readable by the owner only; nothing else is left in the folder."""
+    path = _cache(tmp_path / "folder")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+    cache, note = EmbeddingCache.open(path.parent, identity=IDENTITY)
+    assert note is None
+    found, nobody = cache.get(b"\x01" * 32), cache.get(b"\x02" * 32)
+    assert found is not None
+    assert nobody is not None
+    assert found.vector is not None
+    assert found.upright is not None
+    assert found.vector.tolist() == pytest.approx([0.6, 0.8])
+    assert found.upright.tolist() == pytest.approx([0.8, 0.6])
+    assert (found.usable, nobody.vector, cache.get(b"\x03" * 32)) == (True, None, None)
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_no_damage_leaves_the_cache_with_another_vector(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any byte of the file changed: the vector is the one that was written, or there is none."""
+    path = _cache(tmp_path_factory.mktemp("cache"))
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(content))
+    cache, _ = EmbeddingCache.open(path.parent, identity=IDENTITY)
+    found = cache.get(b"\x01" * 32)
+    if found is not None:
+        assert found.vector is not None
+        assert found.vector.tolist() == pytest.approx([0.6, 0.8])
