@@ -1,0 +1,93 @@
+"""TensorRT in a report: measured where an engine can be built, named with the reason where not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from typing import Protocol
+
+from device.errors import ModelError
+from device.vision.backends.cuda import find_gpu
+from device.vision.backends.tensorrt import TensorRtSession, tensorrt_version
+from device.vision.manifest import Precision
+from export_tools.cards import ModelCard
+from export_tools.engine.builder import build_engine
+from export_tools.report.timing import Timed
+
+
+class Engines(Protocol):
+    """What opens TensorRT engines of a model, if anything."""
+
+    @property
+    def available(self) -> bool:
+        """Whether engines can be built here."""
+
+    @property
+    def note(self) -> str:
+        """Versions, or why there are none."""
+
+    def open(self, stack: ExitStack, card: ModelCard, artefacts: Mapping[Precision, bytes]) -> list[Timed]:
+        """A session per precision that TensorRT takes; closed with the stack. Raises PackError, ModelError."""
+
+
+class NoEngines:
+    """A machine without TensorRT."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    @property
+    def available(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def note(self) -> str:
+        """Why."""
+        return f"not run on this machine: {self._reason}"
+
+    def open(self, stack: ExitStack, card: ModelCard, artefacts: Mapping[Precision, bytes]) -> list[Timed]:  # noqa: ARG002
+        """Nothing."""
+        return []
+
+
+class BuiltEngines:
+    """Builds an engine for the GPU of this machine from every artefact that TensorRT takes."""
+
+    def __init__(self, note: str) -> None:
+        self._note = note
+
+    @property
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def note(self) -> str:
+        """TensorRT and GPU."""
+        return self._note
+
+    def open(self, stack: ExitStack, card: ModelCard, artefacts: Mapping[Precision, bytes]) -> list[Timed]:
+        """Minutes per model without a timing cache. Raises PackError, ModelError."""
+        timed = []
+        for precision, data in artefacts.items():
+            if card.refusal(precision, target="tensorrt") is None:
+                name = card.model_id(precision)
+                engine = build_engine(data, model=name)
+                session = TensorRtSession(
+                    engine.data, model=name, tag=engine.tag, model_sha256=hashlib.sha256(data).hexdigest()
+                )
+                timed.append(
+                    Timed(precision=precision, backend="tensorrt", session=stack.enter_context(closing(session)))
+                )
+        return timed
+
+
+def find_engines() -> Engines:
+    """What this machine offers."""
+    try:
+        version, gpu = tensorrt_version(), find_gpu()
+    except ModelError as exc:
+        return NoEngines(exc.message)
+    return BuiltEngines(f"TensorRT {version} on {gpu.name}, compute capability {gpu.compute_capability}")
