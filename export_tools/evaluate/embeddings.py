@@ -108,7 +108,7 @@ class DeviceFaces:
         entry = pack.manifest.models["embedder"]
         settings = {
             "revision": PIPELINE_REVISION,
-            "models": {role: _made_of(pack, role) for role in _ROLES},
+            "models": {role: pack.model(role).model_dump(mode="json") for role in _ROLES},
             "vision": config.vision.model_dump(mode="json"),
             "face": face,
         }
@@ -201,12 +201,6 @@ class DeviceFaces:
                 yield from future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _made_of(pack: Pack, role: Role) -> tuple[str, str | None]:
-    """SHA-256 of a model and, where it has one, of its engine."""
-    entry = pack.model(role)
-    return entry.sha256, None if entry.engine is None else entry.engine.sha256
 
 
 def _stacked(entries: Sequence[Entry], *, cached: int) -> Embeddings:

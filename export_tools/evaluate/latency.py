@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,11 @@ from numpy.typing import NDArray
 
 from device.errors import UsageError
 from device.interfaces import InferenceSession
+from device.vision.backends.onnx import OnnxSession
+from device.vision.manifest import Role
+from export_tools.cards import PackCard
 from export_tools.evaluate.result import LatencyResult, LatencyRow
+from export_tools.precision.artefact import make_artefact
 from export_tools.sources.download import Reporter, Silent
 
 ROUNDS: Final = 100
@@ -41,6 +46,38 @@ class LatencyCase:
     precision: str
     backend: str
     threads: int
+
+
+def latency_cases(
+    card: PackCard, references: Mapping[Role, bytes], *, threads: Sequence[int]
+) -> dict[str, LatencyCase]:
+    """Every precision that these models of a pack may have, on ONNX Runtime, with each number of threads.
+
+    Args:
+        card: The pack's description.
+        references: FP32 ONNX files by role.
+        threads: Threads per inference.
+
+    Raises:
+        PackError: A precision cannot be made.
+        UsageError: No thread would do the work.
+    """
+    if not threads or min(threads) < 1:
+        raise UsageError("one thread at least does the work", hint="--threads 1,2")
+    cases = {}
+    for role, reference in references.items():
+        model = card.models[role]
+        for precision in model.precisions:
+            data = make_artefact(model, reference, precision)
+            for count in sorted(set(threads)):
+                cases[f"{model.model_id(precision)}, onnxruntime, {count} thread{'s' * (count > 1)}"] = LatencyCase(
+                    make=partial(OnnxSession, data, model=model.model_id(precision), threads=count),
+                    model=model.name,
+                    precision=precision,
+                    backend="onnxruntime",
+                    threads=count,
+                )
+    return cases
 
 
 def run_latency(

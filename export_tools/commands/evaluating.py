@@ -1,0 +1,202 @@
+"""What `doorward-export evaluate` does; its libraries are an extra."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from device.camera.photo import read_photo
+from device.config import Config, load_config
+from device.errors import NotFoundError, UsageError
+from device.types import Box, Image
+from device.vision.liveness.passive import PassiveScorer
+from device.vision.manifest import ROLES, Role
+from device.vision.pack import Pack, load_pack
+from device.wiring.models import load_vision, match_threshold, open_session
+from export_tools.build import pack_directory, read_sources
+from export_tools.cards import load_pack_card
+from export_tools.commands.counting import CountingReporter
+from export_tools.commands.shared import fetcher_for, mac_key
+from export_tools.convert.convert import convert
+from export_tools.evaluate.annotations import read_annotations
+from export_tools.evaluate.detection import detector_alone, detector_and_mesh, run_detection
+from export_tools.evaluate.embeddings import DeviceFaces
+from export_tools.evaluate.identification import read_people, run_identification
+from export_tools.evaluate.latency import latency_cases, run_latency
+from export_tools.evaluate.pad import run_pad
+from export_tools.evaluate.pairs import read_pairs
+from export_tools.evaluate.presentations import SPECIES, read_manifest
+from export_tools.evaluate.result import (
+    DetectionResult,
+    EvaluationResult,
+    IdentificationResult,
+    LatencyResult,
+    PadResult,
+    VerificationResult,
+)
+from export_tools.evaluate.summary import told
+from export_tools.evaluate.sweep import run_sweep
+from export_tools.evaluate.tables import write_tables, write_whole
+from export_tools.evaluate.verification import run_verification
+from export_tools.precision.pictures import folder_sources, photo_sources
+from export_tools.precision.record import observe_pack
+from export_tools.sources.fetch import default_cache, fetch_photos
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure what the options name, then write; nothing is written where measuring fails. Raises DoorwardError."""
+    reporter = CountingReporter(Console(stderr=True))
+    measures: dict[str, Callable[[argparse.Namespace, CountingReporter], EvaluationResult]] = {
+        "verification": _verification,
+        "identification": _identification,
+        "pad": _pad,
+        "detection": _detection,
+        "latency": _latency,
+    }
+    result = measures[options.measure](options, reporter)
+    text = result.model_dump_json(indent=1) + "\n"
+    if options.csv is not None:
+        write_tables(result, options.csv, prefix=result.kind)
+    if options.html is not None:
+        write_whole(options.html, _page(result))
+    if options.json == "-":
+        sys.stdout.write(text)
+        return
+    if options.json is not None:
+        write_whole(Path(options.json), text)
+    sys.stdout.write("\n".join(told(result)) + "\n")
+
+
+def _page(result: EvaluationResult) -> str:
+    raise UsageError(f"there is no page for {result.kind} yet", hint="use --json or --csv")
+
+
+def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:
+    pack = load_pack(pack_directory(options.state, options.pack), mac_key=mac_key(options, create=False))
+    return pack, load_config(options.config)
+
+
+def _faces(options: argparse.Namespace, pack: Pack, config: Config) -> DeviceFaces:
+    cache = None if options.no_embeddings else options.embeddings or default_cache().parent / "embeddings"
+    return DeviceFaces(pack, config, cache=cache, workers=options.workers, face=options.face)
+
+
+def _threshold(options: argparse.Namespace, pack: Pack, config: Config) -> float:
+    given: float | None = options.threshold
+    threshold = match_threshold(pack, config) if given is None else given
+    if not -1 <= threshold <= 1:
+        raise UsageError(f"{threshold} is no cosine", hint="give a threshold from -1 to 1")
+    return threshold
+
+
+def _verification(options: argparse.Namespace, reporter: CountingReporter) -> VerificationResult:
+    pairs = read_pairs(options.pairs, images=options.images)
+    pack, config = _opened(options)
+    return run_verification(
+        pairs,
+        embedder=_faces(options, pack, config),
+        threshold=_threshold(options, pack, config),
+        reporter=reporter,
+        mirror_gain=not options.no_mirror_gain,
+        door_gates=options.door_gates,
+    )
+
+
+def _identification(options: argparse.Namespace, reporter: CountingReporter) -> IdentificationResult:
+    people = read_people(gallery=options.gallery, probes=options.probes, photos=options.photos)
+    pack, config = _opened(options)
+    return run_identification(
+        people,
+        embedder=_faces(options, pack, config),
+        threshold=_threshold(options, pack, config),
+        photos=options.photos,
+        reporter=reporter,
+        door_gates=options.door_gates,
+    )
+
+
+def _pad(options: argparse.Namespace, reporter: CountingReporter) -> PadResult:
+    species = tuple(options.species.split(",")) if options.species else SPECIES
+    presentations = read_manifest(options.manifest, folder=options.images, species=species)
+    pack, config = _opened(options)
+    if "pad_close" not in pack.manifest.models:
+        raise UsageError(
+            f"the pack {options.pack} has no passive liveness networks", hint="evaluate one that has: --pack door-plus"
+        )
+    scorer = PassiveScorer(open_session(pack, "pad_close", config), open_session(pack, "pad_wide", config))
+    find = detector_and_mesh(load_vision(pack, config))
+
+    def nearest(image: Image) -> Box | None:
+        return max((face.box for face in find(image)), key=lambda box: box.area, default=None)
+
+    return run_pad(
+        presentations,
+        scorer=lambda image, box: scorer.score(image, box).live,
+        find_face=nearest,
+        name=f"{pack.model('pad_close').model_id} + {pack.model('pad_wide').model_id}",
+        threshold=options.threshold,
+        rule=options.rule,
+        reporter=reporter,
+    )
+
+
+def _detection(options: argparse.Namespace, reporter: CountingReporter) -> DetectionResult:
+    pictures = None
+    if options.annotations is not None:
+        pictures = read_annotations(options.annotations, images=options.images or options.annotations.parent)
+    widths = _numbers(options.widths, name="--widths")
+    pack, config = _opened(options)
+    vision = load_vision(pack, config)
+    name = pack.model("detector").model_id
+    find = detector_alone(vision)
+    if options.finder == "mesh":
+        find, name = detector_and_mesh(vision), f"{name} + {pack.model('landmarks').model_id}"
+    if pictures is not None:
+        return run_detection(pictures, find=find, name=name, size=options.size, reporter=reporter)
+    image = read_photo(options.sweep)
+    # The truth is what the detector and the mesh see in high resolution.
+    faces = detector_and_mesh(vision)(image)
+    if not faces:
+        raise NotFoundError(f"no face was found in {options.sweep}", hint="give a portrait with one large face")
+    largest = max(faces, key=lambda face: face.box.area)
+    return run_sweep(image, largest, find=find, name=name, widths_px=widths, reporter=reporter)
+
+
+def _latency(options: argparse.Namespace, reporter: CountingReporter) -> LatencyResult:
+    fetcher = fetcher_for(options)
+    threads = [int(number) for number in _numbers(options.threads, name="--threads")]
+    card, _ = load_pack_card(options.pack)
+    roles = _roles(options.roles, tuple(card.models))
+    sources = folder_sources(options.images) if options.images else photo_sources(fetch_photos(fetcher=fetcher))
+    references = {role: convert(card.models[role], data) for role, data in read_sources(card, fetcher).items()}
+    seen = observe_pack(card, references, sources)
+    measured = {role: references[role] for role in roles}
+    return run_latency(
+        latency_cases(card, measured, threads=threads),
+        inputs={card.models[role].name: seen.batches[role] for role in roles},
+        rounds=options.rounds,
+        reporter=reporter,
+    )
+
+
+def _roles(given: str | None, available: tuple[Role, ...]) -> tuple[Role, ...]:
+    if given is None:
+        return available
+    names = given.split(",")
+    if unknown := [name for name in names if name not in available]:
+        raise UsageError(f"the pack has no {', '.join(unknown)}", hint=f"it has {', '.join(available)}")
+    return tuple(role for role in ROLES if role in names)
+
+
+def _numbers(text: str, *, name: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as exc:
+        raise UsageError(f"{name} {text!r} are not numbers", hint="separate them by commas") from exc
+    if not all(0 < number < 10_000 for number in numbers):
+        raise UsageError(f"{name} {text!r}: numbers above 0 are wanted", hint="separate them by commas")
+    return numbers
