@@ -187,12 +187,11 @@ def test_chips_of_photographs_are_dlibs_within_two_pixels(sight: Sight, dlib: Dl
 
 
 @pytest.mark.slow
-def test_chips_of_recorded_faces_are_dlibs_within_about_two_pixels(sight: Sight, dlib: Dlib, shared: Path) -> None:
-    """Half of the faces within two pixels, all of them together within 2.5: office faces are 53 to 73 pixels wide.
+def test_chips_of_recorded_faces_are_dlibs_within_two_pixels(sight: Sight, dlib: Dlib, shared: Path) -> None:
+    """Office faces of 53 to 73 pixels and larger ones.
 
-    Measured: 2.3 px in the office, 1.4 px of larger faces; dlib's own chip moves by 1.2 px in the office when the
-    picture is enlarged by half before. Half a pixel is dlib's way to lay 150 pixels over 149 steps, which the
-    template does not know; a template that does separates people no better (equal error rate 1.3 against 1.0 %).
+    Measured: 2.0 px in the office, 1.1 px of larger faces; dlib's own chip moves by 1.2 px in the office when the
+    picture is enlarged by half before.
     """
     clips = [(shared / f"clips/intel_asl_{name}.mkv", 24) for name in OFFICE]
     clips += [(shared / f"clips/intel_head-pose-face-detection-{name}.gif", 8) for name in TURNING]
@@ -203,8 +202,7 @@ def test_chips_of_recorded_faces_are_dlibs_within_about_two_pixels(sight: Sight,
         for each in _compared(sight, dlib, image, upsample=1)
     ]
     assert len(errors) >= 25
-    assert np.median([_rms([each]) for each in errors]) <= 2.0
-    assert _rms(errors) <= 2.5
+    assert _rms(errors) <= 2.0
 
 
 def test_distances_keep_the_order_they_have_on_dlibs_own_chips(
