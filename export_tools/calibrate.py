@@ -1,8 +1,7 @@
 """From scores of strangers to the cosine from which a door believes that two faces are one, and how sure that is.
 
 The false match rate of a threshold is the share of impostor comparisons that reach it (ISO/IEC 19795-1, 8.2). What is
-observed is never looser than what was asked for: a threshold is a score that was seen, rounded up, or lies above them
-all.
+observed is never looser than what was asked for: a threshold is a score that was seen, or lies above them all.
 """
 
 from __future__ import annotations
@@ -26,10 +25,8 @@ from export_tools.evaluate.result import Rate
 MAX_TARGET: Final = 0.1
 _LOOSEST: Final = 3
 """Points begin at 10^-3: photographs of one person, and frames of one visit, must agree at the loosest of them."""
-_STEP: Final = 1e-6
-"""Thresholds are rounded up to so much cosine, ten times what float32 leaves unsure."""
 _CLEARANCE: Final = 1e-4
-"""And to so much where no stranger reaches them."""
+"""A threshold above all scores is the next multiple of this."""
 #: The draw is the same each time, so that a result can be repeated.
 _SEED: Final = 19795
 
@@ -205,7 +202,7 @@ def choose_points(impostor: NDArray[np.float64], people: NDArray[np.int64], *, t
 
 
 def choose_threshold(ordered: NDArray[np.float64], *, target: float) -> float:
-    """The smallest of the scores (rounded up) that no more than ``target`` of them reach; above all, where none is.
+    """The smallest of the scores that no more than ``target`` of them reach; above all of them where there is none.
 
     Args:
         ordered: (n,) finite impostor scores, ascending.
@@ -221,16 +218,13 @@ def choose_threshold(ordered: NDArray[np.float64], *, target: float) -> float:
     if allowed and place and ordered[place - 1] == ordered[place]:
         # Equal scores match or fail together: on to the next higher one.
         place = int(np.searchsorted(ordered, ordered[place], side="right"))
-    if place < ordered.size:
-        cosine = _rounded_up(float(ordered[place]), step=_STEP)
-    else:
-        cosine = _rounded_up(float(np.nextafter(ordered[-1], math.inf)), step=_CLEARANCE)
+    cosine = float(ordered[place]) if place < ordered.size else _above(float(ordered[-1]))
     if cosine > 1:
         raise UsageError(
             f"two people are alike to a cosine of {ordered[-1]:.6f}: no threshold keeps them apart",
             hint="look at the most alike pictures: one person stands in two folders, or a face is covered",
         )
-    return max(cosine, _STEP)
+    return max(cosine, _CLEARANCE)
 
 
 def upper_95(errors: int, trials: int) -> float:
@@ -291,7 +285,8 @@ def _rates(target: float) -> Sequence[float]:
     return (*rates, target)
 
 
-def _rounded_up(value: float, *, step: float) -> float:
-    parts = round(1 / step)
-    found = math.ceil(value * parts) / parts
-    return found if found >= value else (math.ceil(value * parts) + 1) / parts
+def _above(score: float) -> float:
+    """The next multiple of the clearance."""
+    steps = round(1 / _CLEARANCE)
+    found = math.ceil(score * steps) / steps
+    return found if found > score else (math.ceil(score * steps) + 1) / steps

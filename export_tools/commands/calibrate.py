@@ -53,6 +53,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--sign-with", type=Path, help="sign the new manifest with this Ed25519 key (PEM)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="pictures at once (cores)")
     parser.add_argument("--embeddings", type=Path, help="folder that keeps embeddings ($DOORWARD_CACHE/embeddings)")
+    parser.add_argument(
+        "--accept-unproven",
+        action="store_true",
+        help="write the threshold even where there are too few comparisons to prove the target",
+    )
     parser.add_argument("--dry-run", action="store_true", help="tell the threshold, write nothing")
     parser.set_defaults(action=_calibrate)
 
@@ -96,7 +101,8 @@ def _calibrate(options: argparse.Namespace) -> None:
         measured_on=SystemClock().wall().date(),
     )
     written = None
-    if not options.dry_run:
+    proven = found.target.resolved or options.accept_unproven
+    if proven and not options.dry_run:
         written = replace_thresholds(
             pack, found.thresholds(), mac_key=key, fetcher=Fetcher(offline=True, reporter=reporter), sign_with=sign_with
         )
@@ -106,8 +112,14 @@ def _calibrate(options: argparse.Namespace) -> None:
     ]
     if options.json:
         print_json(_described(found, budgets, written))
-        return
-    sys.stdout.write("\n".join(_told(found, budgets, written)) + "\n")
+    else:
+        sys.stdout.write("\n".join(_told(found, budgets, before=pack, written=written)) + "\n")
+    if not proven and not options.dry_run:
+        raise UsageError(
+            f"{found.target.comparisons} comparisons do not prove a false match rate of {found.target.target:.3g}:"
+            " nothing was written",
+            hint="add pictures of more people, aim at a higher rate, or take the risk with --accept-unproven",
+        )
 
 
 def _rule(pack: Pack, *, photos: int, votes: int, window: int) -> ScoringRule:
@@ -147,7 +159,7 @@ def _require_same_signer(pack: Pack, sign_with: Ed25519PrivateKey | None, *, mac
         ) from exc
 
 
-def _told(found: Calibration, budgets: list[Budget], written: Pack | None) -> Iterator[str]:
+def _told(found: Calibration, budgets: list[Budget], *, before: Pack, written: Pack | None) -> Iterator[str]:
     counts, rule, target = found.scores.counts, found.rule, found.target
     yield (
         f"set          {counts.people} people, {counts.enrolled} of them with a template of {rule.photos} photographs;"
@@ -186,7 +198,10 @@ def _told(found: Calibration, budgets: list[Budget], written: Pack | None) -> It
         "A stranger is compared with everybody enrolled; the margin rule and the proof of life are left out. Bounds"
         " over comparisons take them as independent, those over people do not."
     )
-    yield f"written      {written.directory}" if written is not None else "written      nothing (--dry-run)"
+    old = before.manifest.thresholds
+    was = f"{old.match_cosine:.6f} ({old.origin}, FMR {old.default_fmr:.3g})" if old is not None else "none"
+    yield f"before       {was}"
+    yield f"written      {written.directory if written is not None else 'nothing'}"
 
 
 def _wanted(point: Point) -> int:
