@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from device.errors import NotFoundError, UsageError
 from export_tools.commands.shared import add_sources, fetcher_for
-from export_tools.report.page import write_text
+from export_tools.evaluate.tables import write_whole
 from export_tools.report.result import ReportResult, read_report
 
 
@@ -51,13 +51,13 @@ def _report(options: argparse.Namespace) -> None:
         if str(options.json) == "-":
             sys.stdout.write(text)
         else:
-            write_text(options.json, text)
+            write_whole(options.json, text)
     if options.csv is not None:
         from export_tools.report.tables import report_tables  # noqa: PLC0415 with the others below
 
         write_folder(options.csv, report_tables(result))
     if options.html is not None:
-        write_text(options.html, _page(result))
+        write_whole(options.html, _page(result))
         sys.stderr.write(f"the report is in {options.html}\n")
 
 
@@ -118,7 +118,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
     except OSError as exc:
         raise UsageError(f"cannot make {folder}: {exc.strerror}", hint="name another folder") from exc
     for name, text in files.items():
-        write_text(folder / name, text)
+        write_whole(folder / name, text)
 
 
 class TerminalSteps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from functools import partial
 from typing import Protocol
 
 from device.errors import ModelError
@@ -13,7 +13,7 @@ from device.vision.backends.tensorrt import TensorRtSession, tensorrt_version
 from device.vision.manifest import Precision
 from export_tools.cards import ModelCard
 from export_tools.engine.builder import build_engine
-from export_tools.report.timing import Timed
+from export_tools.evaluate.latency import LatencyCase
 
 
 class Engines(Protocol):
@@ -27,8 +27,8 @@ class Engines(Protocol):
     def note(self) -> str:
         """Versions, or why there are none."""
 
-    def open(self, stack: ExitStack, card: ModelCard, artefacts: Mapping[Precision, bytes]) -> list[Timed]:
-        """A session per precision that TensorRT takes; closed with the stack. Raises PackError, ModelError."""
+    def cases(self, card: ModelCard, artefacts: Mapping[Precision, bytes], *, threads: int) -> dict[str, LatencyCase]:
+        """What is timed of a model, by label. Raises PackError where an engine cannot be built."""
 
 
 class NoEngines:
@@ -47,9 +47,10 @@ class NoEngines:
         """Why."""
         return f"not run on this machine: {self._reason}"
 
-    def open(self, stack: ExitStack, card: ModelCard, artefacts: Mapping[Precision, bytes]) -> list[Timed]:  # noqa: ARG002
+    def cases(self, card: ModelCard, artefacts: Mapping[Precision, bytes], *, threads: int) -> dict[str, LatencyCase]:
         """Nothing."""
-        return []
+        del card, artefacts, threads
+        return {}
 
 
 class BuiltEngines:
@@ -68,20 +69,27 @@ class BuiltEngines:
         """TensorRT and GPU."""
         return self._note
 
-    def open(self, stack: ExitStack, card: ModelCard, artefacts: Mapping[Precision, bytes]) -> list[Timed]:
-        """Minutes per model without a timing cache. Raises PackError, ModelError."""
-        timed = []
+    def cases(self, card: ModelCard, artefacts: Mapping[Precision, bytes], *, threads: int) -> dict[str, LatencyCase]:
+        """Built now, minutes per model without a timing cache. Raises PackError."""
+        found = {}
         for precision, data in artefacts.items():
             if card.refusal(precision, target="tensorrt") is None:
                 name = card.model_id(precision)
                 engine = build_engine(data, model=name)
-                session = TensorRtSession(
-                    engine.data, model=name, tag=engine.tag, model_sha256=hashlib.sha256(data).hexdigest()
+                found[f"{name}, tensorrt"] = LatencyCase(
+                    make=partial(
+                        TensorRtSession,
+                        engine.data,
+                        model=name,
+                        tag=engine.tag,
+                        model_sha256=hashlib.sha256(data).hexdigest(),
+                    ),
+                    model=card.name,
+                    precision=precision,
+                    backend="tensorrt",
+                    threads=threads,
                 )
-                timed.append(
-                    Timed(precision=precision, backend="tensorrt", session=stack.enter_context(closing(session)))
-                )
-        return timed
+        return found
 
 
 def find_engines() -> Engines:

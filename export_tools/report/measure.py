@@ -13,6 +13,7 @@ from device.vision.manifest import TARGETS, Target
 from export_tools.build import read_sources
 from export_tools.cards import PackCard, load_pack_card
 from export_tools.convert.convert import convert
+from export_tools.evaluate.latency import WARM_UP
 from export_tools.precision.artefact import ranges_path
 from export_tools.precision.pictures import split_sources
 from export_tools.precision.ranges import load_ranges
@@ -22,7 +23,6 @@ from export_tools.report.machine import this_machine
 from export_tools.report.result import Backend, HeldOut, PackFigures, ReportResult
 from export_tools.report.runner import ConvertedPack, Runner, Settings
 from export_tools.report.steps import NoSteps, Steps
-from export_tools.report.timing import WARM_UP
 from export_tools.sources.fetch import Fetcher, fetch_photos
 
 

@@ -102,7 +102,7 @@ def _model(model: ModelFigures, result: ReportResult) -> Markup:
     anchor = _anchor(model, result)
     entries: list[tuple[str, Child]] = [
         ("Role", _ROLES[model.role]),
-        ("Parameters", f"{model.parameters:,}"),
+        ("Parameters", f"{model.parameters:,} in the converted file"),
         ("Licence", model.licence),
     ]
     if model.conversion is not None:

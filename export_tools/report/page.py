@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from device.errors import UsageError
 from export_tools.report.markup import Child, Markup, element, join
 
 _CSS: Final = """
@@ -52,6 +48,7 @@ a { color: var(--s0); }
   body { padding: 1rem .9rem 3rem; }
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
   table.stack thead { display: none; }
+  .stack .n { text-align: left; }
   table.stack, .stack tbody, .stack tr, .stack th, .stack td { display: block; padding: 0; border: 0; }
   table.stack tr { padding: .6rem 0; border-bottom: 1px solid var(--line); }
   table.stack td[data-label]::before { content: attr(data-label) ": "; color: var(--soft); }
@@ -131,23 +128,3 @@ def section(title: str, *children: Child, anchor: str | None = None) -> Markup:
 def together(*children: Child) -> Markup:
     """Several things as one."""
     return join(children)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises UsageError where it cannot be written."""
-    try:
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(aside).chmod(0o644)
-            Path(aside).replace(path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
-    except OSError as exc:
-        raise UsageError(
-            f"cannot write {path}: {exc.strerror}", hint="name a folder that exists and can be written"
-        ) from exc

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ from device.interfaces import InferenceSession
 from device.vision.backends.onnx import OnnxSession
 from device.vision.manifest import PRECISIONS, TARGETS, Precision, Role
 from export_tools.cards import ModelCard, PackCard
+from export_tools.evaluate.latency import ROUNDS, LatencyCase, run_latency
+from export_tools.evaluate.result import LatencyRow
 from export_tools.precision.artefact import make_artefact, ranges_path
 from export_tools.precision.calibration import RecordedInputs
 from export_tools.precision.drift import run_all
@@ -31,10 +34,11 @@ from export_tools.report.explain import explain
 from export_tools.report.faces import Looked, demo_pairs, look_for_faces
 from export_tools.report.result import Choice, DetectionError, ModelFigures, PackFigures, PrecisionFigures
 from export_tools.report.steps import Steps
-from export_tools.report.timing import INPUTS, ROUNDS, Timed, time_interleaved
 
 Tensor = NDArray[np.float32]
 
+_INPUTS: Final = 16
+"""Different real inputs that take turns when a model is timed."""
 _NO_RANGES: Final = "no activation ranges were recorded for it"
 
 
@@ -159,16 +163,13 @@ class Runner:
         detection: Mapping[Precision, DetectionError],
     ) -> ModelFigures:
         card = pack.card.models[role]
-        threads = self._settings.threads
         figures: dict[Precision, PrecisionFigures] = {}
         with ExitStack() as stack:
-            timed: list[Timed] = []
             reference: tuple[Tensor, ...] = ()
             for precision in card.precisions:
                 self._steps.step(f"{card.name}: {precision}")
                 data = self._artefact(pack, role, precision)
                 session = self._open(stack, pack, role, precision)
-                timed.append(Timed(precision=precision, backend="onnxruntime", session=session))
                 answers = run_all(session, batches)
                 drift = None
                 if precision == "fp32":
@@ -184,11 +185,8 @@ class Runner:
                     sha256=hashlib.sha256(data).hexdigest(),
                     drift=drift,
                 )
-            self._steps.step(f"{card.name}: latency")
-            timed += self._engines.open(stack, card, {each: self._artefact(pack, role, each) for each in figures})
-            rows = time_interleaved(
-                timed, _spread(batches), model=card.name, threads=threads, rounds=self._settings.rounds
-            )
+        self._steps.step(f"{card.name}: latency")
+        rows = self._time(card, {each: self._artefact(pack, role, each) for each in figures}, batches)
         ranges = self._ranges(card)
         return ModelFigures(
             name=card.name,
@@ -207,6 +205,23 @@ class Runner:
                 for precision in PRECISIONS
             ),
         )
+
+    def _time(
+        self, card: ModelCard, artefacts: Mapping[Precision, bytes], batches: Sequence[Tensor]
+    ) -> tuple[LatencyRow, ...]:
+        threads = self._settings.threads
+        cases = {
+            f"{card.model_id(precision)}, onnxruntime": LatencyCase(
+                make=partial(OnnxSession, data, model=card.model_id(precision), threads=threads),
+                model=card.name,
+                precision=precision,
+                backend="onnxruntime",
+                threads=threads,
+            )
+            for precision, data in artefacts.items()
+        }
+        cases |= self._engines.cases(card, artefacts, threads=threads)
+        return run_latency(cases, inputs={card.name: _spread(batches)}, rounds=self._settings.rounds).rows
 
     def _open(self, stack: ExitStack, pack: ConvertedPack, role: Role, precision: Precision) -> InferenceSession:
         data = self._artefact(pack, role, precision)
@@ -235,5 +250,5 @@ def count_parameters(model: bytes) -> int:
 
 def _spread(batches: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """So many of them, evenly out of all."""
-    places = np.unique(np.linspace(0, len(batches) - 1, min(INPUTS, len(batches))).astype(int))
+    places = np.unique(np.linspace(0, len(batches) - 1, min(_INPUTS, len(batches))).astype(int))
     return tuple(batches[place] for place in places)
