@@ -22,13 +22,14 @@ from device.errors import ModelError, PackError
 from device.interfaces import InferenceSession
 from device.vision.backends.onnx import OnnxSession
 from device.vision.backends.tensorrt import TensorRtSession
-from device.vision.manifest import Family, ModelEntry, Precision, Role, Target
+from device.vision.manifest import FAMILIES, Family, ModelEntry, Precision, Role, Target
 from device.vision.pack import Pack, load_pack, read_signature
 from export_tools import golden
 
 SessionOpener = Callable[[Pack, Role], InferenceSession]
 Outputs = Sequence[NDArray[np.float32]]
 
+_EMBEDDERS: Final = FAMILIES["embedder"]
 MEASURED: Final[Mapping[Family, Mapping[Precision, float]]] = {
     "blazeface-full": {"fp16": 2.8e-4},
     "yunet": {"fp16": 6.2e-3, "int8-u8": 1.6e-1, "int8-s8": 1.9e-1},
@@ -43,11 +44,13 @@ MEASURED: Final[Mapping[Family, Mapping[Precision, float]]] = {
 FACTORS: Final[Mapping[Precision, float]] = {"fp16": 4.0, "int8-u8": 2.0, "int8-s8": 2.0}
 """What other processors may add. ONNX Runtime rounds to FP16 between operators only, an accelerator within them too;
 integers add up to the same everywhere, only scales and what stays in float round differently."""
+EMBEDDER_FACTORS: Final[Mapping[Precision, float]] = {**FACTORS, "fp16": 16.0}
+"""1 - cosine is a square: four times the error of every number is sixteen times of it."""
 FP32_SHARE: Final = 1e-4
 """Where the pack was built FP32 answers the same to the bit. Another order of summation moved outputs by 1.3e-6 of
 their range (detector in LiteRT and in ONNX Runtime)."""
 FP32_COSINE: Final = 1e-7
-"""1 - cosine is a square: what moves every number by 1e-4 moves it by 1e-8."""
+"""What moves every number by 1e-4 moves it by 1e-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def drift_of(entry: ModelEntry, wanted: Outputs, given: Outputs) -> tuple[str, f
     names = [output.name for output in entry.outputs]
     if not [part.shape for part in wanted] == [part.shape for part in given] or len(wanted) != len(names):
         raise ModelError("its outputs differ from the recorded ones in number or shape")
-    if entry.family in ("dlib-resnet", "arcface"):
+    if entry.family in _EMBEDDERS:
         return names[0], _turned(wanted[0], given[0])
     scales: dict[str, float] = {}
     lows: dict[str, float] = {}
@@ -186,9 +189,10 @@ def limit_of(entry: ModelEntry, backend: Target) -> float | None:
     """
     precision: Precision = "fp16" if entry.precision == "fp32" and backend == "tensorrt" else entry.precision
     if precision == "fp32":
-        return FP32_COSINE if entry.family in ("dlib-resnet", "arcface") else FP32_SHARE
+        return FP32_COSINE if entry.family in _EMBEDDERS else FP32_SHARE
     measured = MEASURED[entry.family].get(precision)
-    return None if measured is None else FACTORS[precision] * measured
+    factors = EMBEDDER_FACTORS if entry.family in _EMBEDDERS else FACTORS
+    return None if measured is None else factors[precision] * measured
 
 
 def saturates(*, machine: str, cpuinfo: str) -> bool:
