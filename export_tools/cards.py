@@ -6,6 +6,8 @@ slip of the pen in one of them would change what the appliance trusts.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -184,21 +186,50 @@ class PackCard(Strict):
         return self
 
     def with_embedder(self, card: EmbedderCard) -> PackCard:
-        """The same pack with another embedder; thresholds belong to an embedder, so they change with it."""
-        models = {**self.models, "embedder": card.model}
-        used = {model.source for model in models.values()}
+        """The same pack with another embedder; thresholds belong to an embedder, so they change with it.
+
+        Raises:
+            PackError: The two cannot be told apart by their names (``card``).
+        """
+        if any(model.name == card.model.name for model in self.models.values()):
+            # Templates are told apart by the model's id: two embedders of one name would be compared.
+            raise self._collision(f"has a model {card.model.name} already", "give the embedder another name")
+        others = {role: model for role, model in self.models.items() if role != "embedder"}
+        used = {model.source for model in others.values()}
+        if EMBEDDER_SOURCE in used:
+            raise self._collision(f"calls a source {EMBEDDER_SOURCE!r}", "give that source another name in the pack")
         sources = {name: source for name, source in self.sources.items() if name in used}
+        if any(source.file == card.source.file for source in sources.values()):
+            raise self._collision(f"has a file {card.source.file} already", "rename the embedder's file")
         return PackCard.model_validate(
             {
                 **dict(self),
                 "sources": {**sources, EMBEDDER_SOURCE: card.source},
-                "models": models,
+                "models": {**self.models, "embedder": card.model},
                 "thresholds": card.thresholds,
             }
         )
 
+    def _collision(self, what: str, hint: str) -> PackError:
+        return PackError(f"the pack {self.pack} {what}", reason="card", hint=hint)
+
 
 EMBEDDER_SOURCE: Final = "embedder"
+CHIP_SIDES: Final[Mapping[Family, int]] = {"arcface": 112, "dlib-resnet": 150}
+"""Side of the aligned chip in pixels: what the families were trained on."""
+DIMENSIONS: Final = range(128, 512 + 1)
+"""Numbers that an embedding may have: dlib and SFace 128, ArcFace and its kin 512."""
+_TAG_DIGITS: Final = 8
+
+
+def embedder_tag(*, sha256: str, preprocessing: Preprocessing, output: str) -> str:
+    """What the name of an owner's own embedder ends with: 8 hex digits over file, feeding and output.
+
+    Templates and calibrations are told apart by the model's name alone. Another file under an old name, or the same one
+    fed in another way, would be compared with templates it never made.
+    """
+    text = f"{sha256}\n{preprocessing.model_dump_json()}\n{output}"
+    return hashlib.sha256(text.encode()).hexdigest()[:_TAG_DIGITS]
 
 
 class EmbedderCard(Strict):
@@ -216,6 +247,29 @@ class EmbedderCard(Strict):
             raise ValueError(f"{self.model.family} is no embedder")
         if self.model.source != EMBEDDER_SOURCE:
             raise ValueError(f"its model's source is named {EMBEDDER_SOURCE!r}")
+        side = CHIP_SIDES[self.model.family]
+        shape = self.model.input.shape
+        if len(shape) != 4 or shape[0] not in (None, 1, 2) or shape[1:] != [3, side, side]:
+            raise ValueError(f"its input must be (1, 2 or free, 3, {side}, {side})")
+        if self.model.preprocessing.geometry != "face_chip":
+            raise ValueError("an embedder sees a face_chip")
+        outputs = self.model.outputs
+        if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[1] not in DIMENSIONS:
+            raise ValueError(f"its only output must be (batch, {DIMENSIONS[0]} to {DIMENSIONS[-1]})")
+        return self
+
+    @model_validator(mode="after")
+    def _named_after_its_file(self) -> EmbedderCard:
+        if isinstance(self.source, LocalFile) and self.model.outputs:
+            tag = embedder_tag(
+                sha256=self.source.sha256,
+                preprocessing=self.model.preprocessing,
+                output=self.model.outputs[0].source,
+            )
+            if not self.model.name.endswith(f"-{tag}"):
+                raise ValueError(
+                    f"the name of this file, fed in this way, must end with -{tag}: templates are told apart by it"
+                )
         return self
 
 

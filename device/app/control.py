@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from device.app.answers import Json, about, enrolment_json, person_json, raw_entry, template_json, within
-from device.app.enrolment import Enroller, EnrolmentResult, require_different
+from device.app.enrolment import Enroller, EnrolmentResult, Portrait, require_different
 from device.app.frames import AttachedFile
 from device.app.ledger import Ledger
 from device.app.requests import (
@@ -23,8 +23,10 @@ from device.app.requests import (
     AuditVerifyRequest,
     CheckRequest,
     EnrollRequest,
+    PeopleDropOldRequest,
     PeopleExportRequest,
     PeopleListRequest,
+    PeopleReenrollRequest,
     PeopleRemoveRequest,
     PeopleSetRequest,
     PeopleShowRequest,
@@ -93,7 +95,7 @@ class ControlVerbs:
         self._run_on_gate = run_on_gate
         self._health = health
 
-    def answer(  # noqa: C901  # a table
+    def answer(  # noqa: C901, PLR0912  # a table
         self, request: Request, files: Sequence[AttachedFile] = (), *, by_uid: int | None = None
     ) -> Any:
         """Do what is asked. Raises DoorwardError; then nothing has changed."""
@@ -112,6 +114,10 @@ class ControlVerbs:
                 return self.people_set(request, by_uid=by_uid)
             case EnrollRequest():
                 return self.enroll(request, files, by_uid=by_uid)
+            case PeopleReenrollRequest():
+                return self.people_reenroll(request, files, by_uid=by_uid)
+            case PeopleDropOldRequest():
+                return self.people_drop_old(by_uid=by_uid)
             case SearchRequest():
                 return self.search(request)
             case CheckRequest():
@@ -220,15 +226,8 @@ class ControlVerbs:
     # -- faces ---------------------------------------------------------------------------------------------------------
 
     def enroll(self, request: EnrollRequest, files: Sequence[AttachedFile], *, by_uid: int | None = None) -> Json:
-        """Enrol a person; each photograph is a job of its own, so that the door is attended to in between."""
-        if not files:
-            raise UsageError("no photograph given", hint="give one to five, three is a good number")
-        require_different(files)
-        enroller = self._run_on_gate(self._enroller)
-        portraits = []
-        for file in files:
-            image = decode_photo(file.content, name=file.name)
-            portraits.append(self._run_on_gate(partial(enroller.portrait, image, photo=file.name)))
+        """Enrol a person."""
+        enroller, portraits = self._portraits(files)
 
         def job() -> EnrolmentResult:
             return enroller.enrol(
@@ -241,6 +240,39 @@ class ControlVerbs:
             )
 
         return enrolment_json(self._run_on_gate(job))
+
+    def people_reenroll(
+        self, request: PeopleReenrollRequest, files: Sequence[AttachedFile], *, by_uid: int | None = None
+    ) -> Json:
+        """Enrol somebody anew for the model in use; the person is looked up before any photograph is judged."""
+        handle = self._run_on_gate(lambda: self._roster.find(request.who)).handle
+        enroller, portraits = self._portraits(files)
+
+        def job() -> EnrolmentResult:
+            return enroller.reenrol(handle, portraits, allow_duplicate=request.allow_duplicate, by_uid=by_uid)
+
+        return enrolment_json(self._run_on_gate(job))
+
+    def people_drop_old(self, *, by_uid: int | None = None) -> Json:
+        """Erase templates that the model in use has made superfluous."""
+
+        def job() -> Json:
+            people = self._roster.drop_old_templates(by_uid=by_uid)
+            return {"people": [person_json(each, ready=True) for each in people], "model": self._roster.model}
+
+        return self._run_on_gate(job)
+
+    def _portraits(self, files: Sequence[AttachedFile]) -> tuple[Enroller, list[Portrait]]:
+        """Each photograph judged in a job of its own, so that the door is attended to in between."""
+        if not files:
+            raise UsageError("no photograph given", hint="give one to five, three is a good number")
+        require_different(files)
+        enroller = self._run_on_gate(self._enroller)
+        portraits = []
+        for file in files:
+            image = decode_photo(file.content, name=file.name)
+            portraits.append(self._run_on_gate(partial(enroller.portrait, image, photo=file.name)))
+        return enroller, portraits
 
     def search(self, request: SearchRequest) -> Json:
         """Who is near an embedding."""

@@ -75,6 +75,16 @@ class EnrolmentResult:
     not_compared: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """Photographs that agree: their embeddings, the mean, how well they agree, whom it resembles."""
+
+    singles: tuple[Embedding, ...]
+    mean: Embedding
+    agreement: float | None
+    lookalikes: tuple[Lookalike, ...]
+
+
 def require_different(files: Sequence[AttachedFile]) -> None:
     """Refuse one photograph given twice: it would count as two that agree.
 
@@ -161,11 +171,44 @@ class Enroller:
             EnrolmentError: ``not_same_person`` or ``already_enrolled``; nothing has changed.
             StateError: It could not be written; nothing has changed.
         """
+        look = self._look(portraits, allow_duplicate=allow_duplicate)
+        namesakes = tuple(person for person in self._roster.list() if person.name == name)
+        person = self._roster.enrol(
+            name,
+            singles=look.singles,
+            mean=look.mean,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            by_uid=by_uid,
+        )
+        return self._result(person, look, namesakes=namesakes)
+
+    def reenrol(
+        self, handle: str, portraits: Sequence[Portrait], *, allow_duplicate: bool, by_uid: int | None = None
+    ) -> EnrolmentResult:
+        """Write new templates of the model in use for somebody who is enrolled; those of other models stay.
+
+        That the photographs show this very person cannot be told from templates of another model: whoever re-enrols
+        vouches for it, as for any enrolment. That they show nobody else who has a template is looked at.
+
+        Raises:
+            NotFoundError: Nobody has this handle.
+            UsageError: No photograph.
+            EnrolmentError: ``not_same_person``, or ``already_enrolled`` as somebody else; nothing has changed.
+            StateError: It could not be written; nothing has changed.
+        """
+        look = self._look(portraits, allow_duplicate=allow_duplicate, own=handle)
+        person = self._roster.reenrol(handle, singles=look.singles, mean=look.mean, by_uid=by_uid)
+        return self._result(person, look, namesakes=())
+
+    def _look(self, portraits: Sequence[Portrait], *, allow_duplicate: bool, own: str | None = None) -> _Look:
+        """What the photographs say together; ``own`` is the handle of somebody who is enrolled anew."""
         if not portraits:
             raise UsageError("no photograph given", hint="give one to five, three is a good number")
         agreement = _agreement(portraits, least=self._rules.similar)
-        mean = mean_template([portrait.embedding for portrait in portraits])
-        lookalikes = self._lookalikes(mean)
+        singles = tuple(portrait.embedding for portrait in portraits)
+        mean = mean_template(singles)
+        lookalikes = self._lookalikes(mean, own=own)
         same = next((each for each in lookalikes if each.same), None)
         if same is not None and not allow_duplicate:
             raise EnrolmentError(
@@ -174,24 +217,18 @@ class Enroller:
                 reason="already_enrolled",
                 hint="remove that person first, or say --allow-duplicate if these are two people (twins)",
             )
-        namesakes = tuple(person for person in self._roster.list() if person.name == name)
-        person = self._roster.enrol(
-            name,
-            singles=tuple(portrait.embedding for portrait in portraits),
-            mean=mean,
-            valid_from=valid_from,
-            valid_until=valid_until,
-            by_uid=by_uid,
-        )
+        return _Look(singles, mean, agreement, lookalikes)
+
+    def _result(self, person: Person, look: _Look, *, namesakes: tuple[Person, ...]) -> EnrolmentResult:
         return EnrolmentResult(
             person=person,
-            agreement=agreement,
-            lookalikes=lookalikes,
+            agreement=look.agreement,
+            lookalikes=look.lookalikes,
             namesakes=namesakes,
             not_compared=len(self._roster.needs_template()),
         )
 
-    def _lookalikes(self, mean: Embedding) -> tuple[Lookalike, ...]:
+    def _lookalikes(self, mean: Embedding, *, own: str | None) -> tuple[Lookalike, ...]:
         def told(candidate: Candidate) -> Lookalike | None:
             person = self._roster.person(candidate.person)
             # Not the door's deny-by-default: here a similarity that is no number must stop the enrolment.
@@ -203,7 +240,7 @@ class Enroller:
                 same=not candidate.similarity < self._rules.match,
             )
 
-        candidates = self._roster.search(mean, k=_NAMED)
+        candidates = [each for each in self._roster.search(mean, k=_NAMED + 1) if each.person != own][:_NAMED]
         return tuple(each for each in map(told, candidates) if each is not None)
 
 

@@ -137,6 +137,20 @@ class EnrollRequest(Model):
     allow_duplicate: bool = False
 
 
+class PeopleReenrollRequest(Model):
+    """Put templates of the attached photographs in the place of a person's templates of the model in use."""
+
+    verb: Literal["people.reenroll"] = "people.reenroll"
+    who: Who
+    allow_duplicate: bool = False
+
+
+class PeopleDropOldRequest(Model):
+    """Erase the templates of models that are no longer in use, of everybody who has one of the model in use."""
+
+    verb: Literal["people.drop_old"] = "people.drop_old"
+
+
 class SearchRequest(Model):
     """Who is near this embedding: little-endian float32 in base64."""
 
@@ -193,6 +207,8 @@ Request = Union[  # noqa: UP007  # pydantic wants the union as a value
     PeopleExportRequest,
     PeopleSetRequest,
     EnrollRequest,
+    PeopleReenrollRequest,
+    PeopleDropOldRequest,
     SearchRequest,
     CheckRequest,
     AuditListRequest,
@@ -241,7 +257,7 @@ def parse_header(raw: bytes) -> Header:
             f"the attachments are larger than {MAX_ATTACHMENTS_BYTES // 2**20} MiB together",
             hint="send fewer or smaller photographs",
         )
-    if header.attachments and not isinstance(header.request, EnrollRequest):
+    if header.attachments and not isinstance(header.request, EnrollRequest | PeopleReenrollRequest):
         raise ControlError(f"{header.request.verb} takes no attachments", hint="see `doorward --help`")
     return header
 

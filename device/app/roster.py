@@ -22,6 +22,7 @@ from device.store.database import Database
 from device.store.people import (
     Template,
     TemplateKind,
+    drop_other_templates,
     find_people,
     get_person,
     insert_person,
@@ -29,6 +30,7 @@ from device.store.people import (
     list_templates,
     new_handle,
     remove_person,
+    replace_templates,
     update_person,
 )
 from device.types import Candidate, Embedding, Person
@@ -175,8 +177,7 @@ class Roster:
             UsageError: Name, validity or vectors cannot be stored, or are of another model than the one in use.
             StateError: It could not be committed; nothing has changed.
         """
-        if mean.model != self._model:
-            raise UsageError(f"the template is of model {mean.model}, in use is {self._model}", hint="enrol anew")
+        self._require_in_use(mean)
         planned = Person(
             handle=new_handle(),
             name=name,
@@ -193,6 +194,46 @@ class Roster:
             self._ledger.record(PersonRecord(PersonEvent.ENROLLED, person, by_uid=by_uid), urgent=False)
         self.reload()
         return person
+
+    def reenrol(
+        self, handle: str, *, singles: tuple[Embedding, ...], mean: Embedding, by_uid: int | None = None
+    ) -> Person:
+        """Put new templates in the place of somebody's templates of the model in use; those of other models stay.
+
+        Raises:
+            NotFoundError: Nobody has this handle.
+            UsageError: The vectors cannot be stored, or are of another model than the one in use.
+            StateError: It could not be committed; nothing has changed.
+        """
+        self._require_in_use(mean)
+        with self._database.unit() as unit:
+            replace_templates(unit, handle, singles=singles, mean=mean)
+            person = get_person(unit, handle)
+            self._ledger.record(PersonRecord(PersonEvent.REPLACED, person, by_uid=by_uid), urgent=False)
+        self.reload()
+        return person
+
+    def drop_old_templates(self, *, by_uid: int | None = None) -> tuple[Person, ...]:
+        """Erase the templates of other models, of everybody who has one of the model in use; whose they were.
+
+        Whoever waits to be enrolled anew keeps what there is: going back to the old model must stay possible.
+
+        Raises:
+            StateError: There is no model in use, or it could not be committed; nothing has changed.
+        """
+        model = self._model
+        if model is None:
+            raise StateError("without a pack no template is known to be old", hint="see `doorward check`")
+        affected = [person for person in self._people.values() if model in person.models and len(person.models) > 1]
+        dropped = []
+        with self._database.unit() as unit:
+            for each in affected:
+                drop_other_templates(unit, each.handle, keep=model)
+                person = get_person(unit, each.handle)
+                self._ledger.record(PersonRecord(PersonEvent.CHANGED, person, by_uid=by_uid), urgent=False)
+                dropped.append(person)
+        self.reload()
+        return tuple(dropped)
 
     def remove(self, handle: str, *, by_uid: int | None = None) -> tuple[Person, int]:
         """Erase somebody: rows, templates, index, the personal fields of all audit entries; how many entries.
@@ -229,6 +270,10 @@ class Roster:
             self._ledger.record(PersonRecord(PersonEvent.CHANGED, person, by_uid=by_uid), urgent=not enabled)
         self.reload()
         return person
+
+    def _require_in_use(self, mean: Embedding) -> None:
+        if mean.model != self._model:
+            raise UsageError(f"the template is of model {mean.model}, in use is {self._model}", hint="enrol anew")
 
 
 def _matrix(templates: tuple[Template, ...], *, dimension: int) -> NDArray[np.float32]:

@@ -107,7 +107,7 @@ def _local(call: Invocation, config: Config, *, session: Session | None, pulse: 
     """What can be tested from here; camera and relay only where no daemon has them."""
     # Here, because it brings models and drivers along: `doorward --help` need not wait for them.
     from device.clock import SystemClock  # noqa: PLC0415
-    from device.wiring.models import load_vision, open_pack  # noqa: PLC0415
+    from device.wiring.models import load_vision, match_threshold, open_pack, same_face_threshold  # noqa: PLC0415
     from device.wiring.state import key_source, state_keys  # noqa: PLC0415
     from device.wiring.surroundings import open_source  # noqa: PLC0415
 
@@ -123,7 +123,13 @@ def _local(call: Invocation, config: Config, *, session: Session | None, pulse: 
 
     yield guarded("pack", pack)
     owned = session is not None and session.daemon
+
+    def threshold() -> CheckResult:
+        match, same_face = match_threshold(packs[0], config), same_face_threshold(packs[0], config)
+        return checks.check_threshold(config, packs[0], match=match, same_face=same_face)
+
     if packs:
+        yield guarded("threshold", threshold)
         yield guarded("liveness", lambda: checks.check_liveness(config, packs[0]))
         if not owned:
             yield guarded("models", lambda: checks.check_models(lambda: load_vision(packs[0], config)))

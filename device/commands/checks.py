@@ -154,6 +154,34 @@ def check_pack(pack: Pack) -> CheckResult:
     return CheckResult("pack", Outcome.PASS, found)
 
 
+def check_threshold(config: Config, pack: Pack, *, match: float, same_face: float) -> CheckResult:
+    """Which cosines are in force, where they come from, and whether somebody set them by hand."""
+    points = pack.thresholds
+    embedder = pack.manifest.models["embedder"].model_id
+    found = f"{match:.4f} for {embedder}"
+    by_hand = [
+        f"{key} {value:g}"
+        for key, value, given in (
+            ("gallery.threshold", match, config.gallery.threshold),
+            ("access.same_face", same_face, config.access.same_face),
+        )
+        if given is not None
+    ]
+    if by_hand:
+        return CheckResult(
+            "threshold",
+            Outcome.AMBER,
+            f"{found}; set by hand: {', '.join(by_hand)}; the pack's own: {points.match_cosine:.4f}",
+            "remove them from the configuration unless they were measured with this very embedder",
+        )
+    found += f", false match rate {points.default_fmr:g}, {points.origin}, {points.comparisons:,} comparisons"
+    if points.rule.model_id != embedder:
+        return CheckResult(
+            "threshold", Outcome.PASS, f"{found} with {points.rule.model_id}", "a door's own calibration is better"
+        )
+    return CheckResult("threshold", Outcome.PASS, found)
+
+
 def check_models(load: Callable[[], Any]) -> CheckResult:
     """Each model runs on a synthetic picture and gives finite numbers (the adapters refuse others)."""
     vision = load()

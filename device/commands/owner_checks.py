@@ -42,12 +42,14 @@ def check_gallery(told: dict[str, Any], state: dict[str, Any]) -> CheckResult:
     """How many are enrolled, who must be enrolled anew, and whether two of them are too much alike."""
     gallery, threshold, pair = state["gallery"], state["threshold"], told["closest_pair"]
     found = f"{gallery['people']} enrolled, {gallery['enabled']} enabled"
+    if gallery["needs_template"] and gallery["model"] is None:
+        return CheckResult("gallery", Outcome.AMBER, f"{found}; without a pack nobody can be compared", "see `pack`")
     if gallery["needs_template"]:
         return CheckResult(
             "gallery",
             Outcome.AMBER,
             f"{found}; {len(gallery['needs_template'])} without a template of {gallery['model']}",
-            "enrol them anew, see `doorward people list`",
+            "they are not recognised: `doorward people reenroll FOLDER` enrols them anew from photographs",
         )
     if pair is not None:
         found += f"; most alike: {pair['names'][0]} and {pair['names'][1]}, cosine {pair['similarity']:.3f}"

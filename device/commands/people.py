@@ -20,6 +20,7 @@ from device.app.requests import (
 from device.commands.invocation import JsonOption, invocation, need_verb
 from device.commands.moments import parse_moment
 from device.commands.output import local_time, print_json, print_table, say, short
+from device.commands.reenroll import reenroll
 from device.errors import UsageError
 from device.private_file import new_private_file
 
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
         ("enable", enable),
         ("disable", disable),
         ("validity", validity),
+        ("reenroll", reenroll),
         ("export", export),
         ("remove", remove),
     ):

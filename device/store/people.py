@@ -98,6 +98,18 @@ def replace_templates(unit: Unit, handle: str, *, singles: tuple[Embedding, ...]
     _insert_templates(unit, handle, singles=singles, mean=mean)
 
 
+def drop_other_templates(unit: Unit, handle: str, *, keep: str) -> None:
+    """Erase somebody's templates of every model but ``keep``.
+
+    Raises:
+        UsageError: There is none of ``keep``: the person could not be recognised by anything any more.
+    """
+    if keep not in get_person(unit, handle).models:
+        raise UsageError(f"person {handle[:8]} has no template of {keep}", hint="enrol that person anew first")
+    unit.erase_traces()
+    unit.execute("DELETE FROM templates WHERE person = ? AND model <> ?", handle, keep)
+
+
 def update_person(unit: Unit, person: Person) -> None:
     """Write name, enabled, valid_from and valid_until of somebody known. Raises NotFoundError, UsageError."""
     _check_person(person)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from device.config import Config
-from device.errors import PackError
+from device.errors import ConfigError, PackError
 from device.gallery.exact import ExactIndex
 from device.gallery.hnsw import make_hnsw_index
 from device.interfaces import GalleryIndex, InferenceSession
@@ -93,15 +93,40 @@ def adopt_pack(source: Path, target: Path, config: Config) -> None:
 
 
 def match_threshold(pack: Pack, config: Config) -> float:
-    """Cosine from which two faces match: the configured one, else the pack's."""
-    configured = config.gallery.threshold
-    return configured if configured is not None else pack.thresholds.match_cosine
+    """Cosine from which two faces match: the configured one, else the pack's.
+
+    Raises:
+        PackError: ``uncalibrated``, whatever is configured.
+        ConfigError: A configured one is looser than anything measured for this pack's embedder.
+    """
+    return _in_force(pack, config.gallery.threshold, key="gallery.threshold", own=pack.thresholds.match_cosine)
 
 
 def same_face_threshold(pack: Pack, config: Config) -> float:
-    """Cosine from which a face is still the one a visit began with: the configured one, else the pack's loosest."""
-    configured = config.access.same_face
-    return configured if configured is not None else pack.thresholds.match[0].cosine
+    """Cosine from which a face is still the one a visit began with: the configured one, else the pack's loosest.
+
+    Raises:
+        PackError, ConfigError: As :func:`match_threshold`.
+    """
+    return _in_force(pack, config.access.same_face, key="access.same_face", own=pack.thresholds.match[0].cosine)
+
+
+def _in_force(pack: Pack, configured: float | None, *, key: str, own: float) -> float:
+    """A number written by hand was written for one embedder, and says nothing about another one.
+
+    Cosines of different networks have nothing in common: where strangers reach 0.3 with one, they reach 0.8 with
+    another. Below the loosest point that was measured for the embedder in use nobody knows how many strangers match.
+    """
+    if configured is None:
+        return own
+    loosest = pack.thresholds.match[0]
+    if not configured >= loosest.cosine:
+        raise ConfigError(
+            f"{key} {configured:g} is below {loosest.cosine:g}, the loosest point measured for"
+            f" {pack.manifest.models['embedder'].model_id}: was it set for another embedder?",
+            hint=f"remove {key}, or calibrate this pack for a looser rate: doorward-export calibrate",
+        )
+    return configured
 
 
 def make_index(pack: Pack, config: Config) -> GalleryIndex:

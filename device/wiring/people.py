@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from device.app.control import ControlVerbs
@@ -11,7 +12,7 @@ from device.app.enrolment import Enroller, EnrolmentRules
 from device.app.roster import Roster
 from device.clock import SystemClock
 from device.config import Config
-from device.errors import PackError
+from device.errors import ConfigError, PackError
 from device.vision.pack import Pack
 from device.vision.quality import Gates
 from device.wiring.models import Vision, load_vision, make_index, match_threshold, open_pack
@@ -39,7 +40,7 @@ def make_enroller(vision: Vision, roster: Roster, config: Config) -> Enroller:
 def open_offline(directory: Path, config: Config) -> Iterator[ControlVerbs]:
     """The verbs without a daemon: own the state for one command; models are loaded when a verb needs them.
 
-    Without a usable pack people can still be shown and removed; what needs a model raises the PackError.
+    Without a usable pack or a valid threshold people can still be shown and removed; what needs them raises the error.
     """
     clock = SystemClock()
     with open_state(directory, config, clock=clock, create=True) as state:
@@ -57,6 +58,7 @@ def open_offline(directory: Path, config: Config) -> Iterator[ControlVerbs]:
             clock=clock,
         )
 
+        @cache
         def enroller() -> Enroller:
             if usable is None:
                 raise broken
@@ -67,8 +69,18 @@ def open_offline(directory: Path, config: Config) -> Iterator[ControlVerbs]:
             ledger=state.ledger,
             roster=roster,
             enroller=enroller,
-            threshold=None if usable is None else match_threshold(usable, config),
+            threshold=_threshold(usable, config),
             margin=config.gallery.margin,
             run_on_gate=lambda job: job(),
             health=dict,
         )
+
+
+def _threshold(pack: Pack | None, config: Config) -> float | None:
+    """The door's threshold; None where there is none: then nothing is compared with it, and no daemon starts."""
+    if pack is None:
+        return None
+    try:
+        return match_threshold(pack, config)
+    except (PackError, ConfigError):
+        return None

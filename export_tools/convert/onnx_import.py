@@ -6,7 +6,9 @@ of its own or branches is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -16,6 +18,54 @@ from device.errors import PackError
 from device.vision.manifest import TensorSpec
 from export_tools.cards import OutputSpec
 from export_tools.convert.tflite_to_onnx import IR_VERSION, OPSET
+
+_DEFAULT_DOMAINS: Final = frozenset(("", "ai.onnx"))
+#: What checker and shape inference raise about a file that is not what it says; the converter knows RuntimeError only.
+_INVALID: Final = (checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError, IndexError)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or output of a file: its name, and its shape with None for each free size; None where not even told."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What goes into a file and what comes out, as far as the file tells; float32 throughout."""
+
+    input: Tensor
+    outputs: tuple[Tensor, ...]
+
+
+def read_signature(source: bytes, *, input_shape: Sequence[int | None] | None = None) -> Signature:
+    """What an ONNX file takes and gives; its graph is looked at, not run.
+
+    Args:
+        source: The file.
+        input_shape: Sizes for the input, to find out what becomes of the outputs; the file's own if None.
+
+    Raises:
+        PackError: The file is damaged, or not of the kind that can be imported (``unconvertible``).
+    """
+    model = _prepared(source)
+    graph = model.graph
+    given = _only_input(graph)
+    if input_shape is not None:
+        graph.input[0].CopyFrom(_described(given, name=given.name, shape=input_shape))
+        del graph.value_info[:]
+        for info in graph.output:
+            info.type.tensor_type.ClearField("shape")
+    try:
+        inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except _INVALID as exc:
+        raise _invalid(exc) from exc
+    outputs = tuple(
+        _tensor(info) for info in inferred.graph.output if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    )
+    return Signature(input=_tensor(inferred.graph.input[0]), outputs=outputs)
 
 
 def import_onnx(source: bytes, *, model_input: TensorSpec, outputs: Sequence[OutputSpec]) -> bytes:
@@ -32,30 +82,31 @@ def import_onnx(source: bytes, *, model_input: TensorSpec, outputs: Sequence[Out
     Raises:
         PackError: The file is damaged, or is not what is described (``unconvertible``).
     """
-    model = _parse(source)
-    _refuse_what_is_not_self_contained(model)
-    model = _at_opset(model)
+    model = _prepared(source)
     graph = model.graph
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = [info for info in graph.input if info.name not in constants]
-    if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        raise _refuse(f"it has {len(inputs)} inputs, or not one of float32")
+    given = _only_input(graph)
     found = {info.name: info for info in graph.output}
     if missing := [spec.source for spec in outputs if spec.source not in found]:
         raise _refuse(f"it has no output {', '.join(missing)}; it has {', '.join(found)}")
-    renames = {inputs[0].name: model_input.name, **{spec.source: spec.name for spec in outputs}}
-    _rename(graph, renames)
-    kept = [found[spec.source] for spec in outputs]
-    del graph.input[:], graph.output[:], graph.value_info[:]
-    graph.input.append(_described(inputs[0], model_input))
-    graph.output.extend(_described(info, spec) for info, spec in zip(kept, outputs, strict=True))
+    described = [_described(given, name=model_input.name, shape=model_input.shape)]
+    kept = [_described(found[spec.source], name=spec.name, shape=spec.shape) for spec in outputs]
+    _rename(graph, {given.name: model_input.name, **{spec.source: spec.name for spec in outputs}})
+    del graph.input[:], graph.output[:], graph.value_info[:], graph.quantization_annotation[:]
+    graph.input.extend(described)
+    graph.output.extend(kept)
     return _checked(model)
+
+
+def _prepared(source: bytes) -> onnx.ModelProto:
+    model = _parse(source)
+    _refuse_what_is_not_self_contained(model)
+    return _at_opset(model)
 
 
 def _parse(source: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_from_string(source)
-    except DecodeError as exc:
+    except (DecodeError, ValueError) as exc:
         raise _refuse("it is truncated or no ONNX file") from exc
     if not model.graph.node or not model.opset_import:
         raise _refuse("it is truncated or no ONNX file")
@@ -64,31 +115,51 @@ def _parse(source: bytes) -> onnx.ModelProto:
 
 def _refuse_what_is_not_self_contained(model: onnx.ModelProto) -> None:
     foreign = sorted(
-        {f"{node.domain}.{node.op_type}" for node in model.graph.node if node.domain not in {"", "ai.onnx"}}
+        {f"{node.domain}.{node.op_type}" for node in model.graph.node if node.domain not in _DEFAULT_DOMAINS}
     )
     if foreign or model.functions:
         raise _refuse(f"it brings operators of its own: {', '.join(foreign) or 'functions'}")
     for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.type in {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}:
-                raise _refuse(f"it branches ({node.op_type})")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        # Whatever the attribute says of its own type: what it holds is looked at.
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+            raise _refuse(f"it branches ({node.op_type})")
+    if model.graph.sparse_initializer:
+        raise _refuse("it keeps weights in sparse form")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in _tensors(model)):
         raise _refuse("it keeps weights in other files")
 
 
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every constant: weights, and what nodes hold themselves."""
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+
+
 def _at_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    own = max((opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"}), default=0)
-    model.ir_version = max(model.ir_version, 4)  # from 4 on constants need not be listed as inputs
+    own = max((opset.version for opset in model.opset_import if opset.domain in _DEFAULT_DOMAINS), default=0)
+    if not 1 <= own <= OPSET:
+        raise _refuse(f"it is of opset {own}, and 1 to {OPSET} are known")
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", own))
+    model.ir_version = IR_VERSION  # since 4 constants need not be listed as inputs
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [info for info in model.graph.input if info.name not in constants]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    if own < OPSET:
-        try:
-            # RuntimeError is all that the converter's C++ side raises.
+    try:
+        # First: the converter trusts what it is given.
+        checker.check_model(model)
+        if own < OPSET:
             model = version_converter.convert_version(model, OPSET)
-        except (RuntimeError, ValueError) as exc:
-            raise _refuse(f"it cannot be brought from opset {own} to {OPSET} ({exc})") from exc
+    except checker.ValidationError as exc:
+        raise _invalid(exc) from exc
+    except _INVALID as exc:
+        raise _refuse(f"it cannot be brought from opset {own} to {OPSET} ({_first_line(exc)})") from exc
     model.ir_version = IR_VERSION
     model.producer_name = "doorward-export"
     model.producer_version = model.doc_string = model.graph.doc_string = ""
@@ -96,12 +167,25 @@ def _at_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _only_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
+    if len(graph.input) != 1 or graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        raise _refuse(f"it has {len(graph.input)} inputs, or not one of float32")
+    return graph.input[0]
+
+
 def _rename(graph: onnx.GraphProto, renames: dict[str, str]) -> None:
     """Rename tensors; a name that is taken by another tensor moves out of the way."""
     taken = {name for node in graph.node for name in (*node.input, *node.output)}
     taken |= {tensor.name for tensor in graph.initializer}
-    aside = {new: f"{new}_of_source" for new in renames.values() if new in taken and new not in renames}
-    mapping = {**aside, **renames}
+    taken |= set(renames.values())
+    mapping = dict(renames)
+    for new in renames.values():
+        if new in taken and new not in renames:
+            aside = f"{new}_of_source"
+            while aside in taken:
+                aside += "_"
+            taken.add(aside)
+            mapping[new] = aside
     for node in graph.node:
         for names in (node.input, node.output):
             names[:] = [mapping.get(name, name) for name in names]
@@ -109,30 +193,48 @@ def _rename(graph: onnx.GraphProto, renames: dict[str, str]) -> None:
         tensor.name = mapping.get(tensor.name, tensor.name)
 
 
-def _described(info: onnx.ValueInfoProto, spec: TensorSpec) -> onnx.ValueInfoProto:
+def _described(info: onnx.ValueInfoProto, *, name: str, shape: Sequence[int | None]) -> onnx.ValueInfoProto:
     own = info.type.tensor_type
-    if own.elem_type != onnx.TensorProto.FLOAT or len(own.shape.dim) not in (0, len(spec.shape)):
-        raise _refuse(f"{info.name} is not float32 with {len(spec.shape)} dimensions")
-    for dim, wanted in zip(own.shape.dim, spec.shape, strict=False):
-        if wanted is not None and dim.HasField("dim_value") and dim.dim_value != wanted:
-            raise _refuse(f"{info.name} has size {dim.dim_value} where {wanted} is described")
-    shape = ["batch" if dim is None else dim for dim in spec.shape]
-    return onnx.helper.make_tensor_value_info(spec.name, onnx.TensorProto.FLOAT, shape)
+    if own.elem_type != onnx.TensorProto.FLOAT or len(own.shape.dim) not in (0, len(shape)):
+        raise _refuse(f"{info.name} is not float32 with {len(shape)} dimensions")
+    for dim, wanted in zip(own.shape.dim, shape, strict=False):
+        size = _size(dim)
+        if None not in (wanted, size) and size != wanted:
+            raise _refuse(f"{info.name} has size {size} where {wanted} is described")
+    sizes = ["batch" if dim is None else dim for dim in shape]
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sizes)
+
+
+def _tensor(info: onnx.ValueInfoProto) -> Tensor:
+    own = info.type.tensor_type
+    return Tensor(info.name, tuple(map(_size, own.shape.dim)) if own.HasField("shape") else None)
+
+
+def _size(dim: onnx.TensorShapeProto.Dimension) -> int | None:
+    """A size that is fixed; some exporters write 0 or -1 for a free one."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
 
 
 def _checked(model: onnx.ModelProto) -> bytes:
     try:
         checker.check_model(model, full_check=True)
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    except (checker.ValidationError, shape_inference.InferenceError) as exc:
-        first = str(exc).partition("\n")[0]
-        raise _refuse(f"it is not valid as described ({first})") from exc
-    return bytes(model.SerializeToString(deterministic=True))
+        return bytes(model.SerializeToString(deterministic=True))
+    except _INVALID as exc:
+        raise _invalid(exc) from exc
+
+
+def _invalid(exc: Exception) -> PackError:
+    return _refuse(f"it is not valid as described ({_first_line(exc)})")
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip() or type(exc).__name__).partition("\n")[0][:300]
 
 
 def _refuse(what: str) -> PackError:
     return PackError(
         f"the ONNX file cannot be used: {what}",
         reason="unconvertible",
-        hint="compare the description with the file, or export the model again: opset 11 to 17, one float32 input",
+        hint=f"compare the description with the file, or export it again: opset up to {OPSET}, one float32 input",
     )
