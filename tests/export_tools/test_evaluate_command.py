@@ -1,0 +1,132 @@
+"""The command: one JSON, CSV files, a summary; wrong input says so and leaves nothing behind."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from device.errors import DoorwardError, NotFoundError, UsageError
+from export_tools.commands import evaluate
+from export_tools.evaluate.result import PadResult, VerificationResult
+from export_tools.evaluate.tables import tables_of, write_whole
+from tests.export_tools.lfw_like import write_pairs, write_set
+from tests.export_tools.test_evaluate_pad import by_hand
+
+
+def run(*arguments: str) -> None:
+    """`doorward-export evaluate` with these arguments."""
+    parser = argparse.ArgumentParser()
+    evaluate.add(parser.add_subparsers(required=True))
+    options = parser.parse_args(["evaluate", *arguments])
+    options.action(options)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory, demo_photos: dict[str, bytes]) -> Path:
+    """Ten pictures of each of two people."""
+    return write_set(tmp_path_factory.mktemp("set") / "images", demo_photos, per_person=10)
+
+
+def test_verification_writes_one_json_and_tables(
+    images: Path, tmp_path: Path, door_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says what it found; the JSON is the whole result."""
+    pairs = write_pairs(tmp_path / "pairs.txt", folds=2, per_kind=5, per_person=10)
+    run(
+        *("verification", "--pairs", str(pairs), "--images", str(images), "--state", str(door_state)),
+        *("--json", str(tmp_path / "result.json"), "--csv", str(tmp_path / "tables"), "--workers", "2"),
+        *("--embeddings", str(tmp_path / "embeddings")),
+    )
+    result = VerificationResult.model_validate_json((tmp_path / "result.json").read_text())
+    assert (result.all_pairs.genuine, result.all_pairs.impostor) == (10, 10)
+    assert "2-fold accuracy" in capsys.readouterr().out
+    with (tmp_path / "tables" / "verification_all_pairs_curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["far"]) for row in rows] == list(result.all_pairs.curve.far)
+    with (tmp_path / "tables" / "verification_figures.csv").open() as file:
+        figures = {row["figure"]: row["value"] for row in csv.DictReader(file)}
+    assert float(figures["all_pairs.auc"]) == result.all_pairs.auc
+
+
+def test_identification_goes_from_folders_to_json(
+    images: Path, tmp_path: Path, door_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Obama is enrolled with three pictures and comes with seven; Biden is a stranger."""
+    for person, part, numbers in (
+        ("Obama", "gallery", range(1, 4)),
+        ("Obama", "probes", range(4, 11)),
+        ("Biden", "probes", range(1, 11)),
+    ):
+        folder = tmp_path / part / person
+        folder.mkdir(parents=True)
+        for number in numbers:
+            name = f"{person}_{number:04d}.jpg"
+            (folder / name).write_bytes((images / person / name).read_bytes())
+    run(
+        *("identification", "--gallery", str(tmp_path / "gallery"), "--probes", str(tmp_path / "probes")),
+        *("--state", str(door_state), "--no-embeddings", "--json", "-"),
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert (found["people"], found["mated"], found["strangers"]) == (1, 7, 10)
+    assert found["rank1"]["value"] == 1
+    assert found["at_threshold"]["fpir"]["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("verification", "--pairs", "{tmp}/none", "--images", "{tmp}"), NotFoundError),
+        (("verification", "--pairs", "{tmp}/list", "--images", "{tmp}"), NotFoundError),
+        (("pad", "--manifest", "{tmp}/bad.csv"), UsageError),
+        (("detection", "--annotations", "{tmp}/bad.csv"), UsageError),
+        (("identification", "--gallery", "{tmp}/none", "--probes", "{tmp}"), NotFoundError),
+    ],
+)
+def test_wrong_input_leaves_nothing_behind(
+    arguments: tuple[str, ...], error: type[DoorwardError], tmp_path: Path, door_state: Path
+) -> None:
+    """Neither JSON nor tables, not even the folder."""
+    (tmp_path / "list").write_text("Ann 1 2\nAnn 1 Bob 1\n")
+    (tmp_path / "bad.csv").write_text("nothing,of,this\n")
+    with pytest.raises(error) as caught:
+        run(
+            *(part.format(tmp=tmp_path) for part in arguments),
+            *("--state", str(door_state), "--json", str(tmp_path / "out.json"), "--csv", str(tmp_path / "tables")),
+        )
+    assert caught.value.hint
+    assert {path.name for path in tmp_path.iterdir()} == {"list", "bad.csv"}
+
+
+def test_a_pack_without_passive_liveness_cannot_be_asked_about_attacks(tmp_path: Path, door_state: Path) -> None:
+    """The pack `door` challenges; there is nothing to be measured."""
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "m.csv").write_text("file,subject,clip,label,species\na.png,ann,1,bona_fide,\n")
+    with pytest.raises(UsageError, match="no passive liveness"):
+        run("pad", "--manifest", str(tmp_path / "m.csv"), "--state", str(door_state))
+
+
+def test_every_list_of_a_result_is_a_table_and_every_value_a_row() -> None:
+    """Clips, species and people have tables; rates stand in the rows."""
+    result = by_hand()
+    tables = tables_of(result)
+    assert set(tables) == {"figures", "species", "subjects", "clips"}
+    assert tables["clips"].splitlines()[0] == "subject,clip,species,frames,scored,score,decision"
+    assert tables["species"].count("\n") == 1 + len(result.species)
+    assert "bpcer.count,1\n" in tables["figures"]
+    assert PadResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What cannot be encoded leaves the old file as it was, and no other."""
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(UsageError, match="cannot write"):
+        write_whole(tmp_path / "none" / "result.json", "x")
