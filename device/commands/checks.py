@@ -21,7 +21,7 @@ from device.errors import DoorwardError
 from device.interfaces import Clock, FrameSource, KeySource, Relay
 from device.types import Box, Detection, Frame, Word
 from device.vision.landmarks import roi_of_detection
-from device.vision.manifest import PAD_ROLES
+from device.vision.manifest import PAD_ROLES, Thresholds
 from device.vision.pack import Pack
 
 #: Frames looked at before the camera is judged; the first ones of many cameras are dark.
@@ -178,6 +178,26 @@ def check_threshold(config: Config, pack: Pack, *, match: float, same_face: floa
     if points.rule.model_id != embedder:
         return CheckResult(
             "threshold", Outcome.PASS, f"{found} with {points.rule.model_id}", "a door's own calibration is better"
+        )
+    if points.origin == "calibrated":
+        return _check_calibration(config, points, found=found)
+    return CheckResult("threshold", Outcome.PASS, found)
+
+
+def _check_calibration(config: Config, points: Thresholds, *, found: str) -> CheckResult:
+    """Whether the door's own calibration proves its rate, and was made for the votes that the door counts."""
+    bound = next(point.fmr_upper_95 for point in points.match if point.fmr == points.default_fmr)
+    found += f", at most {bound:.3g} with 95 % confidence"
+    if points.default_fmr * points.comparisons < 1:
+        return CheckResult("threshold", Outcome.AMBER, f"{found}: not proven", "calibrate with pictures of more people")
+    calibrated, door = (points.rule.votes, points.rule.window), (config.access.votes, config.access.vote_window)
+    if calibrated != door:
+        votes, window = door
+        return CheckResult(
+            "threshold",
+            Outcome.AMBER,
+            f"{found}; calibrated for {calibrated[0]} of {calibrated[1]} frames, the door counts {votes} of {window}",
+            f"calibrate with --votes {votes} --window {window} on frames of attempts",
         )
     return CheckResult("threshold", Outcome.PASS, found)
 
