@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from device.errors import DoorwardError, UsageError
-from export_tools.commands import build, calibrate, convert, embedder, fetch, quantize, report, verify
+from export_tools.commands import build, calibrate, convert, embedder, evaluate, fetch, quantize, report, verify
 
-COMMANDS = (fetch, convert, quantize, embedder, build, calibrate, report, verify)
+COMMANDS = (fetch, convert, quantize, embedder, build, evaluate, calibrate, report, verify)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -49,6 +49,9 @@ from export_tools.sources.fetch import default_cache, fetch_photos
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure what the options name, then write; nothing is written where measuring fails. Raises DoorwardError."""
+    # Minutes of measuring should not end at a folder that is not there.
+    if options.json not in (None, "-") and not Path(options.json).parent.is_dir():
+        raise NotFoundError(f"there is no folder {Path(options.json).parent}", hint="make it, or name another place")
     reporter = CountingReporter(Console(stderr=True))
     measures: dict[str, Callable[[argparse.Namespace, CountingReporter], EvaluationResult]] = {
         "verification": _verification,
@@ -61,18 +64,12 @@ def evaluate(options: argparse.Namespace) -> None:
     text = result.model_dump_json(indent=1) + "\n"
     if options.csv is not None:
         write_tables(result, options.csv, prefix=result.kind)
-    if options.html is not None:
-        write_whole(options.html, _page(result))
     if options.json == "-":
         sys.stdout.write(text)
         return
     if options.json is not None:
         write_whole(Path(options.json), text)
     sys.stdout.write("\n".join(told(result)) + "\n")
-
-
-def _page(result: EvaluationResult) -> str:
-    raise UsageError(f"there is no page for {result.kind} yet", hint="use --json or --csv")
 
 
 def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:
