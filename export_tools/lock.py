@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK_DIR = ROOT / "config" / "lock"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 MACHINES = ("x86_64", "aarch64")
-EXTRAS = ("ann", "bench", "dev", "export")
+EXTRAS = ("ann", "bench", "dev", "evaluate", "export")
 """What install.sh sets up beside the run-time packages: one set serves the demo, the tests and the checks."""
 
 PI_EXTRA = "pi"
