@@ -20,8 +20,15 @@ from export_tools.cards import OutputSpec
 from export_tools.convert.tflite_to_onnx import IR_VERSION, OPSET
 
 _DEFAULT_DOMAINS: Final = frozenset(("", "ai.onnx"))
-#: What checker and shape inference raise about a file that is not what it says; the converter knows RuntimeError only.
-_INVALID: Final = (checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError, IndexError)
+#: What checker, shape inference and converter raise about a file that is not what it says.
+_INVALID: Final = (
+    checker.ValidationError,
+    shape_inference.InferenceError,
+    version_converter.ConvertError,
+    RuntimeError,
+    ValueError,
+    IndexError,
+)
 
 
 @dataclass(frozen=True, slots=True)
