@@ -19,7 +19,8 @@ from device.vision.manifest import ScoringRule
 from device.vision.pack import Pack, load_pack, read_signature
 from export_tools.build import pack_directory, replace_thresholds, verify_pack
 from export_tools.commands.build import signing_key
-from export_tools.commands.shared import TerminalReporter, add_json, add_pack, add_state, mac_key, print_json
+from export_tools.commands.counting import CountingReporter
+from export_tools.commands.shared import add_json, add_pack, add_state, mac_key, print_json
 from export_tools.sources.fetch import Fetcher, default_cache
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     votes = options.votes if options.votes is not None else (access.votes if has_attempts else 1)
     window = options.window if options.window is not None else max(votes, access.vote_window if has_attempts else 1)
     rule = _rule(pack, photos=options.photos, votes=votes, window=window)
-    reporter = TerminalReporter(Console(stderr=True))
+    reporter = CountingReporter(Console(stderr=True))
     faces = DeviceFaces(
         pack, config, cache=options.embeddings or default_cache().parent / "embeddings", workers=options.workers
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
@@ -19,11 +21,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from device.access.votes import cast, tally
-from device.errors import EnrolmentError, NotFoundError, UsageError
+from device.config import Config
+from device.errors import EnrolmentError, NotFoundError, PackError, UsageError
 from device.keys import KeyFile, StateKeys
 from device.types import Candidate
 from device.vision.manifest import ScoringRule
 from device.vision.pack import MANIFEST_NAME, load_pack
+from device.wiring.models import match_threshold, open_pack
 from export_tools.attempts import (
     Counts,
     PersonFolder,
@@ -42,12 +46,14 @@ from export_tools.calibrate import (
     choose_threshold,
     upper_95,
 )
+from export_tools.cards import EMBEDDERS_DIRECTORY
 from export_tools.cli import run
 from export_tools.evaluate.embeddings import Embeddings
 from export_tools.evaluate.result import Source
 from export_tools.sources.download import Reporter
 from export_tools.sources.fetch import Fetcher
 from tests.export_tools.lfw_like import write_set
+from tests.standins.embedder import sface_like
 
 RULE = ScoringRule(model_id="m", mirrored=True, template="mean", photos=3, votes=1, window=1)
 COUNTS = Counts(people=4, enrolled=4, pictures=40, without_face=1, refused=2, attempts=9, too_short=0)
@@ -569,16 +575,29 @@ def test_a_signed_pack_stays_signed_by_its_key(
     assert calibrated.thresholds.origin == "calibrated"
 
 
-def test_a_pack_that_nobody_measured_opens_doors_once_it_is_calibrated(
-    command: list[str], state: Path, tmp_path: Path
+def test_an_embedder_that_nobody_measured_opens_doors_once_it_is_calibrated(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another embedder comes without thresholds."""
-    from device.vision.pack import write_manifest
-
-    folder = state / "packs" / "door"
-    manifest = load_pack(folder, mac_key=_key(state)).manifest
-    for name in ("manifest.json", "manifest.mac"):
-        (folder / name).unlink()
-    write_manifest(folder, manifest.model_copy(update={"thresholds": None}), mac_key=_key(state))
-    assert run(command) == 0
-    assert load_pack(folder, mac_key=_key(state)).thresholds.match_cosine > 0.5
+    """A network of SFace's signature, built into the pack: refused at the door, calibrated, then loaded."""
+    data = sface_like()
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "own.onnx").write_bytes(data)
+    card = yaml.safe_load((EMBEDDERS_DIRECTORY / "sface.yaml").read_bytes())
+    card["source"] |= {"file": "own.onnx", "sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(card))
+    state = tmp_path / "own"
+    build = ["build", "--state", str(state), "--embedder", str(tmp_path / "own.yaml"), "--mirror", str(mirror)]
+    assert run([*build, "--target", "onnxruntime"]) == 0
+    config = Config()
+    keys = StateKeys.derive(KeyFile(state / "state.key").load())
+    with pytest.raises(PackError) as caught:
+        match_threshold(open_pack(state, config, keys), config)
+    assert caught.value.reason == "uncalibrated"
+    assert "doorward-export calibrate" in caught.value.hint
+    assert run([*command, "--state", str(state)]) == 0
+    told = capsys.readouterr().out
+    assert "before       none" in told
+    assert "sface-2021dec-fp32" in told
+    assert 0 < match_threshold(open_pack(state, config, keys), config) <= 1
+    assert run(["verify", "--state", str(state)]) == 0
