@@ -32,11 +32,17 @@ def add(commands: Any) -> None:
     verification.add_argument(
         "--images", type=Path, required=True, metavar="DIR", help="pictures: NAME/NAME_0001.jpg, or all in one folder"
     )
+    verification.add_argument(
+        "--fars", default="1e-2,1e-3,1e-4", help="false accept rates at which the true one is told (1e-2,1e-3,1e-4)"
+    )
     verification.add_argument("--no-mirror-gain", action="store_true", help="do not score without the mirrored chip")
     identification = measure("identification", "One person against everybody enrolled, strangers among the probes.")
     identification.add_argument("--gallery", type=Path, required=True, metavar="DIR", help="a folder per person")
     identification.add_argument(
         "--probes", type=Path, required=True, metavar="DIR", help="a folder per person; unknown names are strangers"
+    )
+    identification.add_argument(
+        "--fpirs", default="1e-1,1e-2,1e-3", help="false alarm rates at which the misses are told (1e-1,1e-2,1e-3)"
     )
     identification.add_argument("--photos", type=int, default=3, help="photographs per template (3)")
     for added in (verification, identification):

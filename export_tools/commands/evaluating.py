@@ -91,6 +91,7 @@ def _threshold(options: argparse.Namespace, pack: Pack, config: Config) -> float
 
 
 def _verification(options: argparse.Namespace, reporter: CountingReporter) -> VerificationResult:
+    fars = _shares(options.fars, name="--fars")
     pairs = read_pairs(options.pairs, images=options.images)
     pack, config = _opened(options)
     return run_verification(
@@ -98,12 +99,14 @@ def _verification(options: argparse.Namespace, reporter: CountingReporter) -> Ve
         embedder=_faces(options, pack, config),
         threshold=_threshold(options, pack, config),
         reporter=reporter,
+        target_fars=fars,
         mirror_gain=not options.no_mirror_gain,
         door_gates=options.door_gates,
     )
 
 
 def _identification(options: argparse.Namespace, reporter: CountingReporter) -> IdentificationResult:
+    fpirs = _shares(options.fpirs, name="--fpirs")
     people = read_people(gallery=options.gallery, probes=options.probes, photos=options.photos)
     pack, config = _opened(options)
     return run_identification(
@@ -112,6 +115,7 @@ def _identification(options: argparse.Namespace, reporter: CountingReporter) -> 
         threshold=_threshold(options, pack, config),
         photos=options.photos,
         reporter=reporter,
+        target_fpirs=fpirs,
         door_gates=options.door_gates,
     )
 
@@ -187,6 +191,13 @@ def _roles(given: str | None, available: tuple[Role, ...]) -> tuple[Role, ...]:
     if unknown := [name for name in names if name not in available]:
         raise UsageError(f"the pack has no {', '.join(unknown)}", hint=f"it has {', '.join(available)}")
     return tuple(role for role in ROLES if role in names)
+
+
+def _shares(text: str, *, name: str) -> list[float]:
+    shares = _numbers(text, name=name)
+    if max(shares) >= 1:
+        raise UsageError(f"{name} {text!r}: rates below 1 are wanted", hint="separate them by commas")
+    return shares
 
 
 def _numbers(text: str, *, name: str) -> list[float]:

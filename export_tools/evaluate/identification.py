@@ -28,6 +28,7 @@ from export_tools.evaluate.metrics import Scores, matches, thin
 from export_tools.evaluate.result import (
     Effort,
     FnirAtFpir,
+    Gates,
     IdentificationAt,
     IdentificationCurve,
     IdentificationResult,
@@ -35,6 +36,8 @@ from export_tools.evaluate.result import (
 from export_tools.sources.download import Reporter, Silent
 
 TARGET_FPIRS: Final = (1e-1, 1e-2, 1e-3)
+#: Probes that are compared with everybody at once.
+_BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,7 @@ def run_identification(
         gallery=len(people.gallery),
         photos=photos,
         embedder=embedder,
+        gates="door" if door_gates else "none",
         effort=Effort(
             pictures=len(dict.fromkeys(files)),
             cached=faces.cached,
@@ -175,6 +179,7 @@ def summarise(
     gallery: int,
     photos: int,
     embedder: FaceSource,
+    gates: Gates,
     effort: Effort,
 ) -> IdentificationResult:
     """All figures of the searches."""
@@ -183,6 +188,7 @@ def summarise(
     kept = thin(len(curve.threshold))
     return IdentificationResult(
         source=embedder.source,
+        gates=gates,
         people=people,
         not_enrolled=counted(gallery - people, gallery),
         photos_per_person=photos,
@@ -215,8 +221,8 @@ def identification_at(searches: Searches, *, threshold: float) -> Identification
 def fnir_at_fpir(searches: Searches, *, target_fpir: float) -> FnirAtFpir:
     """The misses at the lowest threshold that keeps a false positive identification rate."""
     points = _thresholds(searches)
-    alarms = _exceeding(searches.best_stranger, points)
-    at = int(np.searchsorted(alarms, target_fpir * searches.best_stranger.size, side="right")) - 1
+    alarms = _exceeding(searches.best_stranger, points) / max(searches.best_stranger.size, 1)
+    at = int(np.searchsorted(alarms, target_fpir, side="right")) - 1
     found = identification_at(searches, threshold=float(points[at]))
     return FnirAtFpir(
         target_fpir=target_fpir,
@@ -276,11 +282,15 @@ def _search(
     names: Sequence[str],
     templates: NDArray[np.float32],
 ) -> Searches:
-    scores = vectors.astype(np.float64) @ templates.T.astype(np.float64)
-    # Nobody is nearest to a probe without a face: argmax would take the first NaN for the best.
-    nearest = np.argmax(np.where(np.isfinite(scores), scores, -np.inf), axis=1)
-    best = scores[np.arange(len(owners)), nearest]
-    right = np.array([names[place] == owner for place, owner in zip(nearest.tolist(), owners, strict=True)], np.bool_)
+    best = np.empty(len(owners), np.float64)
+    right = np.empty(len(owners), np.bool_)
+    for begin in range(0, len(owners), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        scores = vectors[block].astype(np.float64) @ templates.T.astype(np.float64)
+        # Nobody is nearest to a probe without a face: argmax would take the first NaN for the best.
+        nearest = np.argmax(np.where(np.isfinite(scores), scores, -np.inf), axis=1)
+        best[block] = scores[np.arange(len(scores)), nearest]
+        right[block] = [names[place] == owner for place, owner in zip(nearest.tolist(), owners[block], strict=True)]
     number = {name: place for place, name in enumerate(dict.fromkeys(owners))}
     subjects = np.array([number[owner] for owner in owners], np.int64)
     return Searches(

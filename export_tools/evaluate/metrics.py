@@ -1,9 +1,9 @@
 """From scores to rates. Pure: numbers in, figures out.
 
-Words follow ISO/IEC 19795-1:2021, clause 3. The false match and false non-match rates (FMR: ISO/IEC 2382-37:2017, 3.9.9)
-are of completed comparisons; the false accept and false reject rates (FAR, FRR) are of transactions, in which a picture
-without a usable face is a failure to acquire. So the same function gives FAR and FRR for all pairs, and FMR and
-FNMR for the pairs that have two faces.
+Words follow ISO/IEC 19795-1:2021, clause 3. The false match rate (FMR; ISO/IEC 2382-37:2017, 3.9.9) and the false
+non-match rate (FNMR) are of completed comparisons; the false accept and false reject rates (FAR, FRR) are of
+transactions, in which a picture without a usable face is a failure to acquire. So the same function gives FAR and FRR
+for all pairs, and FMR and FNMR for the pairs that have two faces.
 
 A score that is not a number never matches: it makes a genuine pair a false reject, is counted, and ranks below every
 score in the area under the curve.

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+Gates = Literal["none", "door"]
+"""Whether a face that the door's quality gates refuse counts as one that was not found."""
 
 
 class Result(BaseModel):
@@ -198,6 +200,7 @@ class VerificationResult(Result):
     kind: Literal["verification"] = "verification"
     source: Source
     pairs_file: str
+    gates: Gates = "none"
     all_pairs: VerificationFigures
     """FAR and FRR: a picture without a face fails its genuine pair."""
     detected_pairs: VerificationFigures | None
@@ -242,6 +245,7 @@ class IdentificationResult(Result):
 
     kind: Literal["identification"] = "identification"
     source: Source
+    gates: Gates = "none"
     people: Count
     """N: people of the gallery who could be enrolled."""
     not_enrolled: Rate

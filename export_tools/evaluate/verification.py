@@ -81,6 +81,7 @@ def run_verification(
     return VerificationResult(
         source=embedder.source,
         pairs_file=pairs.name,
+        gates="door" if door_gates else "none",
         all_pairs=everything,
         detected_pairs=detected,
         acquisition=_acquisition(files, faces, acquired, same=same, whole=whole),
