@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
         add_pack(added)
         added.add_argument("--json", metavar="FILE", help="write the result for machines; - for standard output")
         added.add_argument("--csv", type=Path, metavar="DIR", help="write the result as CSV files into this folder")
+        added.add_argument("--html", type=Path, metavar="FILE", help="write the result as one self-contained page")
         added.set_defaults(action=_evaluate)
         return added
 

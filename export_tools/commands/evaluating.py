@@ -50,8 +50,9 @@ from export_tools.sources.fetch import default_cache, fetch_photos
 def evaluate(options: argparse.Namespace) -> None:
     """Measure what the options name, then write; nothing is written where measuring fails. Raises DoorwardError."""
     # Minutes of measuring should not end at a folder that is not there.
-    if options.json not in (None, "-") and not Path(options.json).parent.is_dir():
-        raise NotFoundError(f"there is no folder {Path(options.json).parent}", hint="make it, or name another place")
+    for place in (options.html, None if options.json in (None, "-") else Path(options.json)):
+        if place is not None and not place.parent.is_dir():
+            raise NotFoundError(f"there is no folder {place.parent}", hint="make it, or name another place")
     reporter = CountingReporter(Console(stderr=True))
     measures: dict[str, Callable[[argparse.Namespace, CountingReporter], EvaluationResult]] = {
         "verification": _verification,
@@ -64,6 +65,11 @@ def evaluate(options: argparse.Namespace) -> None:
     text = result.model_dump_json(indent=1) + "\n"
     if options.csv is not None:
         write_tables(result, options.csv, prefix=result.kind)
+    if options.html is not None:
+        # Drawing takes a second to load.
+        from export_tools.report.evaluation import evaluation_page  # noqa: PLC0415
+
+        write_whole(options.html, evaluation_page(result))
     if options.json == "-":
         sys.stdout.write(text)
         return
