@@ -25,10 +25,11 @@ from export_tools.convert.convert import convert
 from export_tools.evaluate.annotations import read_annotations
 from export_tools.evaluate.detection import detector_alone, detector_and_mesh, run_detection
 from export_tools.evaluate.embeddings import DeviceFaces
-from export_tools.evaluate.identification import read_people, run_identification
+from export_tools.evaluate.identification import run_identification
 from export_tools.evaluate.latency import latency_cases, run_latency
 from export_tools.evaluate.pad import run_pad
 from export_tools.evaluate.pairs import read_pairs
+from export_tools.evaluate.people import read_people
 from export_tools.evaluate.presentations import SPECIES, read_manifest
 from export_tools.evaluate.result import (
     DetectionResult,

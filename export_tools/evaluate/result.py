@@ -158,7 +158,8 @@ class VerificationFigures(Result):
     eer: Share | None
     """Where FAR and FRR cross, interpolated."""
     at_threshold: OperatingFigures
-    """At the threshold that the caller named: the pack's."""
+    """At the threshold that the caller named: the pack's, which may be meant for templates of several photographs and
+    for votes of several frames; single pictures against single pictures do worse."""
     at_best: OperatingFigures
     """At the threshold of the best accuracy on these very pairs: flattering, see ``folds``."""
     tar_at_far: tuple[TarAtFar, ...]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.camera.photo import read_photo
+from device.camera.photo import decode_photo, read_photo
 from device.config import Config
 from device.errors import PhotoError, UsageError
 from device.keys import StateKeys
@@ -111,6 +111,39 @@ def test_a_second_evaluation_takes_every_picture_from_the_cache(pack: Pack, smal
     assert first.all_pairs.folds.accuracy > 0.95
     shutil.copy(pairs.pictures[0], tmp_path / "copy.jpg")
     assert faces.embed([tmp_path / "copy.jpg"], reporter=Silent()).cached == 1
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """What was done until then is in the cache."""
+
+    class Impatient(Silent):
+        def at(self, done: int) -> None:
+            if done >= 16:
+                raise KeyboardInterrupt
+
+    files = sorted(small_set.glob("*/*.jpg"))
+    faces = DeviceFaces(pack, Config(), cache=tmp_path, workers=2)
+    with pytest.raises(KeyboardInterrupt):
+        faces.embed(files, reporter=Impatient())
+    assert faces.embed(files[:40], reporter=Silent()).cached >= 16
+
+
+def test_the_most_central_face_is_chosen_where_asked(pack: Pack, tmp_path: Path, demo_photos: dict[str, bytes]) -> None:
+    """A large face at the edge and a small one in the middle: the door takes the one, a set of portraits the other."""
+    import cv2
+
+    large = decode_photo(demo_photos["biden.jpg"], name="biden.jpg")[100:1100, :]
+    small = decode_photo(demo_photos["obama.jpg"], name="obama.jpg")[100:800, 100:800]
+    canvas = np.full((600, 1600, 3), 100, np.uint8)
+    canvas[:, :580] = cv2.resize(large, (580, 600), interpolation=cv2.INTER_AREA)
+    canvas[150:450, 650:950] = cv2.resize(small, (300, 300), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "both.png"), canvas)
+    (tmp_path / "obama.jpg").write_bytes(demo_photos["obama.jpg"])
+    files = [tmp_path / "both.png", tmp_path / "obama.jpg"]
+    largest = DeviceFaces(pack, Config(), cache=None).embed(files, reporter=Silent()).vectors
+    central = DeviceFaces(pack, Config(), cache=None, face="central").embed(files, reporter=Silent()).vectors
+    assert float(largest[0] @ largest[1]) < 0.9
+    assert float(central[0] @ central[1]) > 0.95
 
 
 def test_another_model_or_setting_has_another_cache(pack: Pack, small_set: Path, tmp_path: Path) -> None:

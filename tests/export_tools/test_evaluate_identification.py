@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from device.errors import NotFoundError, UsageError
-from export_tools.evaluate.identification import People, read_people, run_identification
+from export_tools.evaluate.identification import run_identification
+from export_tools.evaluate.people import People, read_people
 from export_tools.evaluate.result import IdentificationResult
 from tests.export_tools.given_faces import GivenFaces
 
