@@ -16,7 +16,7 @@ from typing import Final, Literal, Protocol, get_args
 
 import numpy as np
 
-from device.errors import UsageError
+from device.errors import ModelError, UsageError
 from device.types import Box, Image
 from export_tools.evaluate.intervals import rate_of
 from export_tools.evaluate.presentations import Presentation, frames_of
@@ -30,6 +30,7 @@ _JOIN: Final[dict[Rule, Callable[[Sequence[float]], float]]] = {
     "mean": statistics.fmean,
     "min": min,
 }
+_ROUNDING: Final = 0.01
 
 
 class LiveScorer(Protocol):
@@ -72,6 +73,7 @@ def run_pad(
         PhotoError, CameraError: A file cannot be read; nothing is told then.
         ModelError: A model failed.
     """
+    _check_threshold(threshold)
     started = time.monotonic()
     reporter = reporter or Silent()
     clips = []
@@ -84,7 +86,7 @@ def run_pad(
                 box = find_face(image)
                 score = math.nan if box is None else scorer(image, box)
                 if math.isfinite(score):
-                    scores.append(score)
+                    scores.append(_probability(score, name=name))
             clips.append(decide(presentation, frames=frames, scores=scores, threshold=threshold, rule=rule))
             reporter.at(len(clips))
     finally:
@@ -116,8 +118,7 @@ def summarise(clips: Sequence[ClipDecision], *, name: str, threshold: float, rul
     """All rates of decided clips. Raises UsageError for none, or a threshold outside 0..1."""
     if not clips:
         raise UsageError("there are no presentations to judge", hint="the manifest needs a row per clip or frame")
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"the threshold {threshold} is not a probability", hint="give a number from 0 to 1")
+    _check_threshold(threshold)
     bona_fide = [clip for clip in clips if clip.species is None]
     answered = [clip for clip in bona_fide if clip.decision != "no_response"]
     figures = tuple(
@@ -145,6 +146,18 @@ def summarise(clips: Sequence[ClipDecision], *, name: str, threshold: float, rul
         clips=tuple(clips),
         elapsed_s=elapsed_s,
     )
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"the threshold {threshold} is not a probability", hint="give a number from 0 to 1")
+
+
+def _probability(score: float, *, name: str) -> float:
+    """In half precision three probabilities may sum to a hair more than 1. Raises ModelError for anything else."""
+    if not -_ROUNDING <= score <= 1 + _ROUNDING:
+        raise ModelError(f"{name} gave {score}, which is no probability", hint="build the pack again")
+    return min(max(score, 0.0), 1.0)
 
 
 def _species(clips: Sequence[ClipDecision], species: str) -> SpeciesFigures:

@@ -95,7 +95,7 @@ def read_pairs(path: Path, *, images: Path) -> Pairs:
 
 def parse_pairs(text: str, *, name: str) -> tuple[ListedPair, ...]:
     """The pairs of a list. Raises UsageError that tells every fault with its line."""
-    rows = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    rows = [(number, _fields(line)) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not rows:
         raise UsageError(f"{name} holds no pair", hint=_FORMAT)
     problems: list[str] = []
@@ -145,6 +145,12 @@ class _Header:
     per_kind: int
 
 
+def _fields(line: str) -> list[str]:
+    """Between tabs where there are any, because names may hold blanks."""
+    line = line.strip()
+    return [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
+
+
 def _header(fields: list[str]) -> _Header | None:
     numbers = [int(field) for field in fields if field.isdecimal() and field.isascii() and len(field) < 10]
     if len(numbers) != len(fields) or len(fields) > 2:
@@ -161,7 +167,7 @@ def _parse(fields: list[str], *, line: int) -> ListedPair | str:
         return f"{first_name} is compared with the same name as if it were somebody else"
     shots = []
     for person, text in ((first_name, first_number), (second_name, second_number)):
-        if "/" in person or "\\" in person or "\0" in person or person.startswith("."):
+        if not person or "/" in person or "\\" in person or "\0" in person or person.startswith("."):
             return f"{person!r} is not a person's name"
         if not (text.isascii() and text.isdecimal() and len(text) < 10):
             return f"{text!r} is not the number of a picture"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.errors import NotFoundError, PhotoError, UsageError
+from device.errors import ModelError, NotFoundError, PhotoError, UsageError
 from device.types import Box, Image
 from export_tools.evaluate.pad import decide, run_pad, summarise
 from export_tools.evaluate.presentations import Presentation, frames_of, read_manifest
@@ -126,6 +126,26 @@ def test_a_score_that_is_no_number_opens_nothing(threshold: float) -> None:
         return
     with pytest.raises(UsageError):
         summarise([clip("a", "1", None, [0.5])], name="x", threshold=threshold, rule="median", elapsed_s=0)
+
+
+@pytest.mark.parametrize(("score", "decision"), [(1.0005, "bona_fide"), (-0.0005, "attack"), (math.nan, "no_response")])
+def test_a_score_a_hair_beside_a_probability_is_one(score: float, decision: str, tmp_path: Path) -> None:
+    """Half precision rounds; what is no number is no response."""
+    shown = one_picture(tmp_path)
+    found = run_pad([shown], scorer=lambda *_: score, find_face=lambda _: BOX, name="x", threshold=0.5)
+    assert found.clips[0].decision == decision
+
+
+def test_a_score_that_is_no_probability_is_a_broken_model(tmp_path: Path) -> None:
+    """And neither an attack nor a visitor."""
+    with pytest.raises(ModelError, match="no probability"):
+        run_pad([one_picture(tmp_path)], scorer=lambda *_: 7.0, find_face=lambda _: BOX, name="x", threshold=0.5)
+
+
+def one_picture(folder: Path) -> Presentation:
+    """A clip of one frame."""
+    _pictures(folder, "a.png")
+    return Presentation(subject="a", clip="1", species=None, files=(folder / "a.png",))
 
 
 # ---- From files

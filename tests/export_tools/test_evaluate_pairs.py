@@ -21,6 +21,12 @@ def test_folds_follow_from_the_first_line() -> None:
     assert (pairs[3].first.person, pairs[3].first.number) == ("Bob", 2)
 
 
+def test_names_may_hold_blanks_between_tabs() -> None:
+    """As other sets than LFW have them."""
+    (pair,) = parse_pairs("Ann Lee\t1\tBob\t2\n", name="list")
+    assert (pair.first.person, pair.second.person) == ("Ann Lee", "Bob")
+
+
 @pytest.mark.parametrize("header", ["", "1\n", "1\t1\n"])
 def test_a_list_may_come_without_folds(header: str) -> None:
     """Without a first line, with the number of pairs, or with one fold."""
