@@ -37,7 +37,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; ma
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .plots { display: flex; flex-wrap: wrap; gap: 1rem 2rem; margin: .75rem 0; }
-figure { margin: 0; flex: 1 1 20rem; max-width: 30rem; }
+figure { margin: 0; flex: 1 1 min(26rem, 100%); max-width: 31rem; }
 figcaption { font-size: .875rem; color: var(--soft); }
 svg.plot { display: block; width: 100%; height: auto; }
 svg.plot text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }

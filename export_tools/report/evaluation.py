@@ -1,0 +1,28 @@
+"""The page of an evaluation, whichever it is."""
+
+from __future__ import annotations
+
+from export_tools.evaluate.result import (
+    DetectionResult,
+    EvaluationResult,
+    IdentificationResult,
+    PadResult,
+    VerificationResult,
+)
+from export_tools.report.detection_page import detection_page
+from export_tools.report.latency_page import latency_page
+from export_tools.report.pad_page import pad_page
+from export_tools.report.recognition_page import identification_page, verification_page
+
+
+def evaluation_page(result: EvaluationResult) -> str:
+    """One self-contained HTML document; the same result gives the same bytes."""
+    if isinstance(result, VerificationResult):
+        return verification_page(result)
+    if isinstance(result, IdentificationResult):
+        return identification_page(result)
+    if isinstance(result, PadResult):
+        return pad_page(result)
+    if isinstance(result, DetectionResult):
+        return detection_page(result)
+    return latency_page(result)

@@ -1,0 +1,136 @@
+"""Why a target runs what it runs: each sentence follows from figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from device.vision.manifest import Precision
+from export_tools.cards import ModelCard, PackCard, load_pack_card
+from export_tools.report.explain import AGAINST, CHOSEN, error_words, explain
+from export_tools.report.result import (
+    DetectionError,
+    Drift,
+    LivenessError,
+    ModelFigures,
+    PointsError,
+    PrecisionFigures,
+)
+from tests.export_tools import report_samples as samples
+
+
+@pytest.fixture(scope="module")
+def plus() -> PackCard:
+    """The pack whose embedder runs in INT8."""
+    return load_pack_card("door-plus")[0]
+
+
+@pytest.fixture(scope="module")
+def door() -> PackCard:
+    """The pack whose embedder runs in FP32."""
+    return load_pack_card("door")[0]
+
+
+def with_precision(figures: ModelFigures, changed: PrecisionFigures) -> ModelFigures:
+    """The same model with other figures at one precision."""
+    return figures.model_copy(
+        update={
+            "precisions": tuple(changed if each.precision == changed.precision else each for each in figures.precisions)
+        }
+    )
+
+
+def told(card: ModelCard, figures: ModelFigures, pack: PackCard) -> str:
+    """On ONNX Runtime."""
+    return explain(card, figures, target="onnxruntime", thresholds=pack.thresholds)
+
+
+def test_a_faster_precision_is_explained_by_speed_and_cost(plus: PackCard) -> None:
+    """In the words of the role."""
+    sentence = told(plus.models["embedder"], samples.embedder(), plus)
+    assert sentence.startswith("int8-u8: 2.7 times as fast as fp32, least cosine 0.9989 on 84 held-out chips")
+    assert "the thresholds were measured with dlib-resnet29-v1-fp32" in sentence
+    assert "fp16 is not faster on this processor" in sentence
+    assert "int8-s8 is slower on this processor (0.8 times as fast)" in sentence
+
+
+def test_what_would_be_faster_is_not_passed_over_in_silence(door: PackCard) -> None:
+    """FP32 was chosen; INT8 would be faster, and the sentence says so and why it is not taken."""
+    sentence = told(door.models["embedder"], samples.embedder(), door)
+    assert sentence.startswith("fp32: ")
+    assert (
+        "int8-u8 is 2.7 times as fast (least cosine 0.9989 on 84 held-out chips), "
+        "but the thresholds were measured with dlib-resnet29-v1-fp32" in sentence
+    )
+
+
+def test_a_choice_that_no_rule_supports_is_called_that(door: PackCard) -> None:
+    """Without thresholds nothing speaks against the faster one: the sentence does not make something up."""
+    sentence = explain(door.models["embedder"], samples.embedder(), target="onnxruntime", thresholds=None)
+    assert "int8-u8 is 2.7 times as fast" in sentence
+    assert "the pack description leaves it out" in sentence
+
+
+def test_two_precisions_with_one_fate_are_told_together(door: PackCard) -> None:
+    """With the verb of two."""
+    figures = samples.embedder()
+    for precision in ("int8-u8", "int8-s8"):
+        figures = with_precision(figures, PrecisionFigures(precision=precision, excluded="it loses {every} face"))
+    sentence = told(door.models["embedder"], figures, door)
+    assert "int8-u8 and int8-s8 are excluded because it loses {every} face" in sentence
+
+
+def test_tensorrt_refuses_zero_points_and_is_not_called_fast_unseen(plus: PackCard) -> None:
+    """It was not timed here: the reasons are size and error."""
+    sentence = explain(plus.models["embedder"], samples.embedder(), target="tensorrt", thresholds=plus.thresholds)
+    assert sentence.startswith("fp16: 11.2 instead of 22.4 MB, least cosine 1.0000 on 84 held-out chips; not timed")
+    assert "int8-u8 has zero points, which TensorRT refuses" in sentence
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (
+            {"detection": DetectionError(reference=40, lost=2, invented=0, iou_mean=0.9, iou_min=0.8, score_max=0.1)},
+            "int8-u8 loses 2 of the faces that fp32 finds",
+        ),
+        ({"liveness": LivenessError(faces=40, max_change=0.39, flipped=3)}, "int8-u8 turns 3 of the decisions"),
+        ({}, "int8-u8 moves an output by up to 14 % of its range"),
+    ],
+)
+def test_a_precision_that_does_harm_is_refused_before_it_is_called_fast(
+    door: PackCard, part: dict[str, object], words: str
+) -> None:
+    """Lost faces, turned decisions, moved outputs weigh more than speed."""
+    figures = samples.embedder()
+    before = figures.at("int8-u8")
+    assert before.drift is not None
+    outputs = (before.drift.outputs[0].model_copy(update={"max_abs": 0.14}),)
+    drift = before.drift.model_copy(update={"embedding": None, "outputs": outputs, **part})
+    figures = with_precision(figures, before.model_copy(update={"drift": drift}))
+    assert words in told(door.models["embedder"], figures, door)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (
+            {"detection": DetectionError(reference=42, lost=1, invented=0, iou_mean=None, iou_min=None, score_max=0)},
+            "41 of 42 faces found again",
+        ),
+        ({"points": PointsError(faces=65, mean_percent=1.13, max_percent=4)}, "points moved by 1.1 %"),
+        ({"liveness": LivenessError(faces=41, max_change=0.0011, flipped=0)}, "P(live) moved by at most 0.0011 on 41"),
+        ({}, "greatest change 1 % of the output's range on 84 held-out inputs"),
+    ],
+)
+def test_an_error_is_told_in_the_words_of_the_role(part: dict[str, object], words: str) -> None:
+    """A cosine means nothing for a detector."""
+    drift: Drift = samples.embedding_drift(0.999).model_copy(update={"embedding": None, **part})
+    assert words in error_words(drift)
+
+
+def test_every_list_of_rules_ends_with_one_that_always_holds() -> None:
+    """There is a sentence for whatever was measured."""
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8-u8", "int8-s8")
+    assert CHOSEN[-1].name == "smaller"
+    assert AGAINST[-1].name == "unexplained"
+    assert [each.precision for each in samples.embedder().precisions] == list(precisions)
