@@ -121,10 +121,11 @@ def build_pack(
         target.parent.mkdir(mode=0o700, exist_ok=True)
         with _lock(target.parent, fetcher):
             present = _present(target, mac_key=mac_key, fetcher=fetcher)
-            if present is not None and not options.force and present.manifest.inputs_sha256 == recipe.inputs_sha256:
-                return BuildResult(pack=present, built=False)
             if present is not None and not options.force:
-                fetcher.reporter.note("the pack there was built from another description; it is built again")
+                stale = _stale(present, recipe, mac_key=mac_key)
+                if stale is None:
+                    return BuildResult(pack=present, built=False)
+                fetcher.reporter.note(f"{stale}; it is built again")
             thresholds = _thresholds(recipe, present, options=options, fetcher=fetcher)
             _build(recipe, thresholds, target=target, mac_key=mac_key, fetcher=fetcher)
     except OSError as exc:
@@ -213,6 +214,18 @@ def _present(target: Path, *, mac_key: bytes, fetcher: Fetcher) -> Pack | None:
     except PackError as exc:
         fetcher.reporter.note(f"the pack there is not used ({exc.message}); it is built again")
         return None
+
+
+def _stale(present: Pack, recipe: _Recipe, *, mac_key: bytes) -> str | None:
+    """Why a sound pack is not the one that is wanted; None where it is."""
+    if present.manifest.inputs_sha256 != recipe.inputs_sha256:
+        return "the pack there was built from another description"
+    if recipe.options.sign_with is not None:
+        try:
+            load_pack(present.directory, mac_key=mac_key, signed_by=recipe.options.sign_with.public_key())
+        except PackError:
+            return "the pack there is not signed with this key"
+    return None
 
 
 def _thresholds(recipe: _Recipe, present: Pack | None, *, options: BuildOptions, fetcher: Fetcher) -> Thresholds | None:

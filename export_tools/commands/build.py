@@ -78,11 +78,15 @@ def _build(options: argparse.Namespace) -> None:
         options.pack, state=options.state, mac_key=mac_key(options, create=True), fetcher=fetcher, options=choices
     )
     elapsed_s = time.monotonic() - started
+    public_key = choices.sign_with.public_key().public_bytes_raw().hex() if choices.sign_with else None
     if options.json:
-        print_json({**described(result.pack), "built": result.built, "elapsed_s": round(elapsed_s, 3)})
+        told = {"built": result.built, "elapsed_s": round(elapsed_s, 3), "signing_key": public_key}
+        print_json({**described(result.pack), **told})
         return
     done = f"built in {elapsed_s:.1f} s" if result.built else "is up to date"
     sys.stdout.write(f"pack {options.pack} {done}: {result.pack.directory}\n")
+    if public_key is not None:
+        sys.stdout.write(f"signed; a door that insists on it has models.signing_key: {public_key}\n")
 
 
 def precisions_of(given: list[str]) -> dict[Role, Precision]:

@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from rich.console import Console
 
 from device.errors import DownloadError, PackError
@@ -303,3 +307,43 @@ def test_an_archives_name_leaves_room_for_its_bar() -> None:
     reporter.end()
     assert "━" * 20 in screen.getvalue()
     assert "mediapipe " in screen.getvalue()
+
+
+def test_a_pack_is_signed_although_nothing_else_changed(workplace: Path, offline: Fetcher) -> None:
+    """`--sign-with` on an unsigned pack, and on one that somebody else signed; a third time there is nothing to do."""
+    _build(workplace, offline)
+    for key in (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2)):
+        assert _build(workplace, offline, sign_with=key).built
+        pack = pack_directory(workplace / "state", "small")
+        assert load_pack(pack, mac_key=KEY, signed_by=key.public_key())
+        assert not _build(workplace, offline, sign_with=key).built
+
+
+def test_the_command_tells_the_key_that_a_door_has_to_name(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """64 hex digits for models.signing_key."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (workplace / "key.pem").write_bytes(pem)
+    places = ["--state", str(workplace / "state"), "--cache", str(workplace / "cache"), "--offline"]
+    assert _run(workplace, "build", *places, "--sign-with", str(workplace / "key.pem")) == 0
+    assert f"models.signing_key: {key.public_key().public_bytes_raw().hex()}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_a_signing_key_that_is_none_is_refused_before_anything_is_built(
+    workplace: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    """With the command that makes one."""
+    (workplace / "key.pem").write_bytes(content)
+    assert (
+        _run(workplace, "build", "--state", str(workplace / "state"), "--sign-with", str(workplace / "key.pem")) == 64
+    )
+    assert "openssl genpkey" in capsys.readouterr().err
+    assert not (workplace / "state").exists()
+
+
+def test_building_needs_none_of_the_tools_that_measure() -> None:
+    """A device installs neither scikit-learn nor matplotlib."""
+    script = "import sys, export_tools.cli; print([n for n in ('sklearn', 'scipy', 'matplotlib') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
