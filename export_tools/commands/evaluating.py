@@ -26,7 +26,7 @@ from export_tools.evaluate.annotations import read_annotations
 from export_tools.evaluate.detection import detector_alone, detector_and_mesh, run_detection
 from export_tools.evaluate.embeddings import DeviceFaces
 from export_tools.evaluate.identification import run_identification
-from export_tools.evaluate.latency import latency_cases, run_latency
+from export_tools.evaluate.latency import LatencyCase, artefacts_of, onnx_cases, run_latency
 from export_tools.evaluate.pad import run_pad
 from export_tools.evaluate.pairs import read_pairs
 from export_tools.evaluate.people import read_people
@@ -45,6 +45,7 @@ from export_tools.evaluate.tables import write_tables, write_whole
 from export_tools.evaluate.verification import run_verification
 from export_tools.precision.pictures import folder_sources, photo_sources
 from export_tools.precision.record import observe_pack
+from export_tools.report.engines import find_engines
 from export_tools.sources.fetch import default_cache, fetch_photos
 
 
@@ -182,9 +183,15 @@ def _latency(options: argparse.Namespace, reporter: CountingReporter) -> Latency
     sources = folder_sources(options.images) if options.images else photo_sources(fetch_photos(fetcher=fetcher))
     references = {role: convert(card.models[role], data) for role, data in read_sources(card, fetcher).items()}
     seen = observe_pack(card, references, sources)
-    measured = {role: references[role] for role in roles}
+    engines = find_engines()
+    reporter.note(f"TensorRT: {engines.note}")
+    cases: dict[str, LatencyCase] = {}
+    for role in roles:
+        artefacts = artefacts_of(card.models[role], references[role])
+        cases |= onnx_cases(card.models[role], artefacts, threads=threads)
+        cases |= engines.cases(card.models[role], artefacts, threads=min(threads))
     return run_latency(
-        latency_cases(card, measured, threads=threads),
+        cases,
         inputs={card.models[role].name: seen.batches[role] for role in roles},
         rounds=options.rounds,
         reporter=reporter,

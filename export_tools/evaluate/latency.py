@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from device.errors import UsageError
 from device.interfaces import InferenceSession
 from device.vision.backends.onnx import OnnxSession
-from device.vision.manifest import Role
-from export_tools.cards import PackCard
+from device.vision.manifest import Precision
+from export_tools.cards import ModelCard
 from export_tools.evaluate.result import LatencyResult, LatencyRow
 from export_tools.precision.artefact import make_artefact
 from export_tools.sources.download import Reporter, Silent
@@ -48,35 +48,37 @@ class LatencyCase:
     threads: int
 
 
-def latency_cases(
-    card: PackCard, references: Mapping[Role, bytes], *, threads: Sequence[int]
+def artefacts_of(model: ModelCard, reference: bytes) -> dict[Precision, bytes]:
+    """A model at every precision it may be measured at, from its FP32 ONNX file. Raises PackError."""
+    return {precision: make_artefact(model, reference, precision) for precision in model.precisions}
+
+
+def onnx_cases(
+    model: ModelCard, artefacts: Mapping[Precision, bytes], *, threads: Sequence[int]
 ) -> dict[str, LatencyCase]:
-    """Every precision that these models of a pack may have, on ONNX Runtime, with each number of threads.
+    """Every artefact of a model on ONNX Runtime, with each number of threads.
 
     Args:
-        card: The pack's description.
-        references: FP32 ONNX files by role.
+        model: Its description.
+        artefacts: Its files.
         threads: Threads per inference.
 
     Raises:
-        PackError: A precision cannot be made.
         UsageError: No thread would do the work.
     """
     if not threads or min(threads) < 1:
         raise UsageError("one thread at least does the work", hint="--threads 1,2")
     cases = {}
-    for role, reference in references.items():
-        model = card.models[role]
-        for precision in model.precisions:
-            data = make_artefact(model, reference, precision)
-            for count in sorted(set(threads)):
-                cases[f"{model.model_id(precision)}, onnxruntime, {count} thread{'s' * (count > 1)}"] = LatencyCase(
-                    make=partial(OnnxSession, data, model=model.model_id(precision), threads=count),
-                    model=model.name,
-                    precision=precision,
-                    backend="onnxruntime",
-                    threads=count,
-                )
+    for precision, data in artefacts.items():
+        name = model.model_id(precision)
+        for count in sorted(set(threads)):
+            cases[f"{name}, onnxruntime, {count} thread{'s' * (count > 1)}"] = LatencyCase(
+                make=partial(OnnxSession, data, model=name, threads=count),
+                model=model.name,
+                precision=precision,
+                backend="onnxruntime",
+                threads=count,
+            )
     return cases
 
 

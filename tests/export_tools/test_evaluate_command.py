@@ -11,7 +11,7 @@ import pytest
 
 from device.errors import DoorwardError, NotFoundError, UsageError
 from export_tools.commands import evaluate
-from export_tools.evaluate.result import PadResult, VerificationResult
+from export_tools.evaluate.result import LatencyResult, PadResult, VerificationResult
 from export_tools.evaluate.tables import tables_of, write_whole
 from tests.export_tools.lfw_like import write_pairs, write_set
 from tests.export_tools.test_evaluate_pad import by_hand
@@ -34,13 +34,14 @@ def images(tmp_path_factory: pytest.TempPathFactory, demo_photos: dict[str, byte
 def test_verification_writes_one_json_and_tables(
     images: Path, tmp_path: Path, door_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And says what it found; the JSON is the whole result."""
+    """And a page, and says what it found; the JSON is the whole result."""
     pairs = write_pairs(tmp_path / "pairs.txt", folds=2, per_kind=5, per_person=10)
     run(
         *("verification", "--pairs", str(pairs), "--images", str(images), "--state", str(door_state)),
         *("--json", str(tmp_path / "result.json"), "--csv", str(tmp_path / "tables"), "--workers", "2"),
-        *("--embeddings", str(tmp_path / "embeddings")),
+        *("--embeddings", str(tmp_path / "embeddings"), "--html", str(tmp_path / "page.html")),
     )
+    assert "<svg" in (tmp_path / "page.html").read_text()
     result = VerificationResult.model_validate_json((tmp_path / "result.json").read_text())
     assert (result.all_pairs.genuine, result.all_pairs.impostor) == (10, 10)
     assert "2-fold accuracy" in capsys.readouterr().out
@@ -76,6 +77,19 @@ def test_identification_goes_from_folders_to_json(
     assert found["at_threshold"]["fpir"]["count"] == 0
 
 
+def test_latency_measures_every_precision_on_real_inputs(
+    tmp_path: Path, demo_photos: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The detector has no INT8; TensorRT is named whether it is there or not."""
+    (tmp_path / "biden.jpg").write_bytes(demo_photos["biden.jpg"])
+    run("latency", "--images", str(tmp_path), "--roles", "detector", "--threads", "1", "--rounds", "2", "--json", "-")
+    printed = capsys.readouterr()
+    result = LatencyResult.model_validate_json(printed.out)
+    assert [row.precision for row in result.rows if row.backend == "onnxruntime"] == ["fp32", "fp16"]
+    assert result.rows[0].ratio == 1
+    assert "TensorRT" in printed.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -96,6 +110,7 @@ def test_wrong_input_leaves_nothing_behind(
         run(
             *(part.format(tmp=tmp_path) for part in arguments),
             *("--state", str(door_state), "--json", str(tmp_path / "out.json"), "--csv", str(tmp_path / "tables")),
+            *("--html", str(tmp_path / "page.html")),
         )
     assert caught.value.hint
     assert {path.name for path in tmp_path.iterdir()} == {"list", "bad.csv"}
