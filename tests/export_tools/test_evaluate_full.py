@@ -15,7 +15,7 @@ from export_tools.evaluate.pairs import read_pairs
 from export_tools.evaluate.verification import run_verification
 from tests.export_tools.lfw_like import write_pairs, write_set
 
-#: On two cores of which others had their share: 4.1 minutes, 2.6 minutes of processor time; from the cache 0.8 s.
+#: On two cores of which others had their share: 2.2 to 4.1 minutes (2.6 of processor time); from the cache 0.8 s.
 LIMIT_S = 600.0
 CACHED_LIMIT_S = 20.0
 
