@@ -6,15 +6,11 @@ instant, or after a power cut) none, never a mixture; calling this again repairs
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -31,47 +27,26 @@ from device.vision.manifest import (
     Precision,
     Provenance,
     Role,
-    Target,
     TensorSpec,
     Thresholds,
 )
 from device.vision.pack import Pack, load_pack, write_manifest
 from export_tools import golden
-from export_tools.cards import Archive, EmbedderCard, ModelCard, PackCard, Source, WebFile, load_pack_card
+from export_tools.cards import Archive, ModelCard, PackCard, Source, WebFile
 from export_tools.convert.convert import convert
-from export_tools.engine.builder import DEFAULT_WORKSPACE_MIB, Batches, build_engine
-from export_tools.precision.artefact import make_artefact, ranges_path
+from export_tools.engine.builder import Batches, build_engine
+from export_tools.precision.artefact import make_artefact
+from export_tools.recipe import CONVERTER_REVISION, BuildOptions, Recipe, make_recipe
 from export_tools.sources.download import sync_folder
 from export_tools.sources.fetch import Fetcher
+from export_tools.workshop import aside, locked, move_into_place, write_file
 
-CONVERTER_REVISION: Final = 2
-"""Raise it when the converters give other numbers or names: every pack is then built again."""
 GOLDEN_NAME: Final = "golden.npz"
 TIMING_CACHE_NAME: Final = ".timing-cache"
 """Beside the packs: a second build asks TensorRT for the timings of the first."""
 ENGINE_BATCHES: Final = Batches(least=1, typical=2, most=32)
 """Where a model leaves its batch free. A door embeds a chip with its mirror image, measuring up to 16 such pairs."""
 _TOOLS: Final = ("numpy", "onnx", "onnxruntime", "tflite")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
-    """What a pack is built for, beside its description."""
-
-    target: Target = "onnxruntime"
-    precisions: Mapping[Role, Precision] = field(default_factory=dict)
-    """Where another precision is wanted than the description's for this target."""
-    embedder: EmbedderCard | None = None
-    """To take the place of the pack's own."""
-    accept_non_commercial: bool = False
-    """Whether models may be used whose licence forbids commercial use."""
-    sign_with: Ed25519PrivateKey | None = None
-    workspace_mib: int = DEFAULT_WORKSPACE_MIB
-    """Memory that a TensorRT kernel may use beside the tensors."""
-    drop_calibration: bool = False
-    """Whether thresholds calibrated for another embedder may be lost."""
-    force: bool = False
-    """Build even where nothing changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +88,13 @@ def build_pack(
             or the state directory is not writable.
     """
     options = options or BuildOptions()
-    recipe = _recipe(name, options)
+    recipe = make_recipe(name, options)
     target = pack_directory(state, name)
     try:
         # One after the other: with `parents` only the last folder gets the mode.
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        with _lock(target.parent, fetcher):
+        with locked(target.parent, fetcher.reporter):
             present = _present(target, mac_key=mac_key, fetcher=fetcher)
             if present is not None and not options.force:
                 stale = _stale(present, recipe, mac_key=mac_key)
@@ -148,9 +123,9 @@ def replace_thresholds(
     target = pack.directory
     manifest = Manifest.model_validate({**dict(pack.manifest), "thresholds": thresholds})
     try:
-        with _lock(target.parent, fetcher), _workshop(target) as workshop:
+        with locked(target.parent, fetcher.reporter), aside(target) as workshop:
             for entry in pack.manifest.files:
-                _write(workshop / entry.file, pack.read_file(entry))
+                write_file(workshop / entry.file, pack.read_file(entry))
             _finish(workshop, manifest, target=target, mac_key=mac_key, sign_with=sign_with)
     except OSError as exc:
         raise PackError(
@@ -159,50 +134,6 @@ def replace_thresholds(
             hint="see that the state directory is writable and the disk not full",
         ) from exc
     return verify_pack(target, mac_key=mac_key)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Recipe:
-    """A description with every choice made."""
-
-    card: PackCard
-    precisions: Mapping[Role, Precision]
-    options: BuildOptions
-    inputs_sha256: str
-
-
-def _recipe(name: str, options: BuildOptions) -> _Recipe:
-    card, card_bytes = load_pack_card(name)
-    if options.embedder is not None:
-        card = card.with_embedder(options.embedder)
-        card_bytes += options.embedder.model_dump_json().encode()
-    _check_licences(card, options)
-    if unknown := sorted(set(options.precisions) - set(card.models)):
-        raise PackError(
-            f"the pack {name} has no {', '.join(unknown)}", reason="precision", hint=f"it has {', '.join(card.models)}"
-        )
-    precisions: dict[Role, Precision] = {}
-    digest = hashlib.sha256(b"%d %s\n" % (CONVERTER_REVISION, options.target.encode()) + card_bytes)
-    for role, model in card.models.items():
-        precision = options.precisions.get(role, model.precision[options.target])
-        if refusal := model.refusal(precision, target=options.target):
-            raise PackError(refusal, reason="precision", hint=f"leave out --precision {role}={precision}")
-        precisions[role] = precision
-        digest.update(f"{role}={precision}\n".encode())
-        if precision.startswith("int8"):
-            digest.update(ranges_path(model).read_bytes())
-    return _Recipe(card=card, precisions=precisions, options=options, inputs_sha256=digest.hexdigest())
-
-
-def _check_licences(card: PackCard, options: BuildOptions) -> None:
-    for role, model in card.models.items():
-        if not model.licence.commercial_use and not options.accept_non_commercial:
-            note = f" ({model.licence.note})" if model.licence.note else ""
-            raise PackError(
-                f"the licence of the {role} model {model.name}, {model.licence.id}, forbids commercial use{note}",
-                reason="licence",
-                hint="choose another model, or accept this with --accept-non-commercial",
-            )
 
 
 def _present(target: Path, *, mac_key: bytes, fetcher: Fetcher) -> Pack | None:
@@ -216,7 +147,7 @@ def _present(target: Path, *, mac_key: bytes, fetcher: Fetcher) -> Pack | None:
         return None
 
 
-def _stale(present: Pack, recipe: _Recipe, *, mac_key: bytes) -> str | None:
+def _stale(present: Pack, recipe: Recipe, *, mac_key: bytes) -> str | None:
     """Why a sound pack is not the one that is wanted; None where it is."""
     if present.manifest.inputs_sha256 != recipe.inputs_sha256:
         return "the pack there was built from another description"
@@ -228,12 +159,12 @@ def _stale(present: Pack, recipe: _Recipe, *, mac_key: bytes) -> str | None:
     return None
 
 
-def _thresholds(recipe: _Recipe, present: Pack | None, *, options: BuildOptions, fetcher: Fetcher) -> Thresholds | None:
+def _thresholds(recipe: Recipe, present: Pack | None, *, options: BuildOptions, fetcher: Fetcher) -> Thresholds | None:
     """The door's own calibration where there is one and it still applies, else the description's."""
     found = present.manifest.thresholds if present is not None else None
     if found is None or found.origin != "calibrated":
         return recipe.card.thresholds
-    embedder = recipe.card.models["embedder"].model_id(recipe.precisions["embedder"])
+    embedder = recipe.embedder_id
     if found.rule.model_id == embedder:
         fetcher.reporter.note("the thresholds calibrated for this door are kept")
         return found
@@ -247,25 +178,25 @@ def _thresholds(recipe: _Recipe, present: Pack | None, *, options: BuildOptions,
     )
 
 
-def _build(recipe: _Recipe, thresholds: Thresholds | None, *, target: Path, mac_key: bytes, fetcher: Fetcher) -> None:
+def _build(recipe: Recipe, thresholds: Thresholds | None, *, target: Path, mac_key: bytes, fetcher: Fetcher) -> None:
     card, options = recipe.card, recipe.options
     sources = read_sources(card, fetcher)
-    with _workshop(target) as workshop:
+    with aside(target) as workshop:
         entries: dict[Role, ModelEntry] = {}
         references: dict[Role, golden.FloatModel] = {}
         for role, model in card.models.items():
             reference = convert(model, sources[role])
             references[role] = golden.FloatModel(data=reference, preprocessing=model.preprocessing, input=model.input)
             data = make_artefact(model, reference, recipe.precisions[role])
-            _write(workshop / f"{role}.onnx", data)
+            write_file(workshop / f"{role}.onnx", data)
             entry = _entry(role, model, data, precision=recipe.precisions[role], source=card.sources[model.source])
             if options.target == "tensorrt":
                 engine = _engine(role, entry, data, target=target, options=options, fetcher=fetcher)
-                _write(workshop / engine.entry.file, engine.data)
+                write_file(workshop / engine.entry.file, engine.data)
                 entry = entry.model_copy(update={"engine": engine.entry})
             entries[role] = entry
         vectors = golden.record(references, make_session=lambda model: OnnxSession(model, model="fp32", threads=1))
-        _write(workshop / GOLDEN_NAME, vectors)
+        write_file(workshop / GOLDEN_NAME, vectors)
         manifest = Manifest(
             format=2,
             pack=card.pack,
@@ -363,52 +294,4 @@ def _finish(
     write_manifest(workshop, manifest, mac_key=mac_key, sign_with=sign_with)
     sync_folder(workshop)
     verify_pack(workshop, mac_key=mac_key)
-    _move_into_place(workshop, target)
-
-
-@contextmanager
-def _workshop(target: Path) -> Iterator[Path]:
-    """A folder beside the place of a pack; whatever is left in it goes with it."""
-    workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield workshop
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _move_into_place(workshop: Path, target: Path) -> None:
-    if os.path.lexists(target):
-        discarded = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-        try:
-            target.rename(discarded / target.name)
-            workshop.rename(target)
-        finally:
-            shutil.rmtree(discarded, ignore_errors=True)
-    else:
-        workshop.rename(target)
-    sync_folder(target.parent)
-
-
-@contextmanager
-def _lock(folder: Path, fetcher: Fetcher) -> Iterator[None]:
-    """One builder at a time; it also clears away what a killed one left."""
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fetcher.reporter.note("waiting for another process that builds a pack here")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        for leftover in folder.glob(".*.*"):
-            if leftover.is_dir() and not leftover.is_symlink():
-                shutil.rmtree(leftover, ignore_errors=True)
-        yield
-    finally:
-        os.close(handle)
+    move_into_place(workshop, target)

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from device.errors import UsageError
 from device.vision.manifest import PRECISIONS, ROLES, Precision, Role, Target
 from device.vision.pack import Pack
-from export_tools.build import BuildOptions, build_pack
+from export_tools.build import build_pack
 from export_tools.cards import EmbedderCard, load_card
 from export_tools.commands.shared import add_json, add_pack, add_sources, add_state, fetcher_for, mac_key, print_json
 from export_tools.engine.builder import DEFAULT_WORKSPACE_MIB
 from export_tools.engine.target import resolve_target
+from export_tools.recipe import BuildOptions
 
 
 def add(commands: Any) -> None:

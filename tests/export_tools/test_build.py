@@ -22,10 +22,11 @@ from rich.console import Console
 from device.errors import DownloadError, PackError
 from device.vision.manifest import REQUIRED_ROLES
 from device.vision.pack import load_pack
-from export_tools import build, cards, cli
-from export_tools.build import BuildOptions, build_pack, pack_directory, verify_pack
+from export_tools import build, cards, cli, recipe
+from export_tools.build import build_pack, pack_directory, verify_pack
 from export_tools.cards import load_pack_card
 from export_tools.commands.shared import TerminalReporter
+from export_tools.recipe import BuildOptions
 from export_tools.sources.fetch import Fetcher
 from tests.export_tools import dat_writer
 from tests.export_tools.tflite_writer import ModelWriter
@@ -142,7 +143,7 @@ def test_a_converter_that_changed_builds_again(
 ) -> None:
     """Its revision is part of the inputs."""
     _build(workplace, offline)
-    monkeypatch.setattr(build, "CONVERTER_REVISION", build.CONVERTER_REVISION + 1)
+    monkeypatch.setattr(recipe, "CONVERTER_REVISION", recipe.CONVERTER_REVISION + 1)
     assert _build(workplace, offline).built
 
 
