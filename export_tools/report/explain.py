@@ -67,7 +67,8 @@ class Case:
         """What the sentences may name."""
         size, reference = self.figures.size_bytes or 0, self.fp32.size_bytes or 0
         return {
-            "excluded": self.figures.excluded or "",
+            # Up to the colon the reason says what was seen; what follows explains it, and stands beside the figures.
+            "excluded": (self.figures.excluded or "").partition(": ")[0],
             "speed": f"{self.speed:.1f}" if self.speed is not None else "",
             "error": error_words(self.figures.drift),
             "size": f"{size / _MB:.1f} instead of {reference / _MB:.1f} MB",

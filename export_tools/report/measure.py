@@ -104,8 +104,12 @@ def _converted(card: PackCard, fetcher: Fetcher) -> ConvertedPack:
 
 
 def _described(settings: Settings) -> str:
-    held = "every third of the demo's photographs"
-    return held if settings.calibration is None else f"{held} and of the photographs and clips of a folder"
+    if settings.calibration is None:
+        return "every third of the demo's photographs; the recorded INT8 ranges may have seen them"
+    return (
+        "every third of the demo's photographs and a folder's photographs and clips; INT8 ranges"
+        " that were recorded from the same files have not seen them"
+    )
 
 
 def _backend(name: Target, engines: Engines) -> Backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from device.vision.manifest import Precision
-from export_tools.cards import load_pack_card
+from export_tools.cards import ModelCard, load_pack_card
 from export_tools.evaluate.intervals import counted
 from export_tools.evaluate.metrics import ScoredPairs, verification_figures
 from export_tools.evaluate.pad import summarise
@@ -290,3 +290,8 @@ def evaluations() -> dict[str, EvaluationResult]:
         "detection": detection(),
         "latency": latency(),
     }
+
+
+def card() -> ModelCard:
+    """The embedder of `door`."""
+    return load_pack_card("door")[0].models["embedder"]
