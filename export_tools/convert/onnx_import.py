@@ -52,7 +52,7 @@ def read_signature(source: bytes, *, input_shape: Sequence[int | None] | None = 
 
     Args:
         source: The file.
-        input_shape: Sizes for the input, to find out what becomes of the outputs; the file's own if None.
+        input_shape: Sizes for the input, from which those of the outputs are found out; if None, as the file tells.
 
     Raises:
         PackError: The file is damaged, or not of the kind that can be imported (``unconvertible``).
@@ -65,14 +65,12 @@ def read_signature(source: bytes, *, input_shape: Sequence[int | None] | None = 
         del graph.value_info[:]
         for info in graph.output:
             info.type.tensor_type.ClearField("shape")
-    try:
-        inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    except _INVALID as exc:
-        raise _invalid(exc) from exc
-    outputs = tuple(
-        _tensor(info) for info in inferred.graph.output if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    )
-    return Signature(input=_tensor(inferred.graph.input[0]), outputs=outputs)
+        try:
+            graph = shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
+        except _INVALID as exc:
+            raise _invalid(exc) from exc
+    outputs = (info for info in graph.output if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT)
+    return Signature(input=_tensor(graph.input[0]), outputs=tuple(map(_tensor, outputs)))
 
 
 def import_onnx(source: bytes, *, model_input: TensorSpec, outputs: Sequence[OutputSpec]) -> bytes:

@@ -21,6 +21,8 @@ from device.types import Reason
 from device.wiring.models import adopt_pack
 from device.wiring.stage import Actor
 from export_tools import cli as export_cli
+from export_tools.cards import load_pack_card
+from export_tools.sources.fetch import default_cache
 from tests.scenarios.conftest import SCENE, Appliance
 from tests.standins.embedder import sface_like
 
@@ -71,7 +73,7 @@ class Bench:
         """Build the pack ``door`` from cached archives."""
         return self.export(
             "build", "--target", "onnxruntime", "--offline", "--state", self.state,
-            "--mirror", self.folder, *words, code=code,
+            "--mirror", self.folder, "--cache", self.folder / "cache", *words, code=code,
         )  # fmt: skip
 
     def calibrate(self) -> Any:
@@ -106,6 +108,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, door_state: Path, demo_photo
     for name, content in demo_photos.items():
         (bench.folder / "photos" / name).write_bytes(content)
     adopt_pack(door_state, bench.state, SCENE)
+    (bench.folder / "cache").mkdir()
+    for source in load_pack_card("door")[0].sources.values():
+        (bench.folder / "cache" / source.file).symlink_to(default_cache() / source.file)
     for person, name in (("Barack", BARACK), ("Joe", JOE)):
         bench.doorward("enroll", person, bench.folder / "photos" / name)
     (bench.folder / "mine.onnx").write_bytes(sface_like())
@@ -120,7 +125,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, door_state: Path, demo_photo
 @pytest.fixture
 def switched(built: Bench, tmp_path: Path) -> Bench:
     """The same, for one test."""
-    shutil.copytree(built.folder, tmp_path / "bench")
+    shutil.copytree(built.folder, tmp_path / "bench", symlinks=True)
     return Bench(tmp_path / "bench")
 
 
