@@ -19,6 +19,6 @@ CONVERSIONS: Final[dict[str, Conversion]] = {
         runtime="dlib 20.0.1", max_abs=2.9e-7, reach=0.4, set="six faces and their mirror images"
     ),
     "minifasnet-v2": Conversion(runtime="PyTorch 2.13.0", max_abs=1.4e-6, reach=1, set="drawings and noise"),
-    "minifasnet-v1se": Conversion(runtime="PyTorch 2.13.0", max_abs=1.4e-6, reach=1, set="drawings and noise"),
+    "minifasnet-v1se": Conversion(runtime="PyTorch 2.13.0", max_abs=8.9e-7, reach=1, set="drawings and noise"),
 }
 """By model. YuNet is published as ONNX: its graph is taken over, and there is nothing to compare."""

@@ -5,6 +5,7 @@ A sentence follows from figures alone. Where the description chooses what no rul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -67,8 +68,7 @@ class Case:
         """What the sentences may name."""
         size, reference = self.figures.size_bytes or 0, self.fp32.size_bytes or 0
         return {
-            # Up to the colon the reason says what was seen; what follows explains it, and stands beside the figures.
-            "excluded": (self.figures.excluded or "").partition(": ")[0],
+            "excluded": first_clause(self.figures.excluded or ""),
             "speed": f"{self.speed:.1f}" if self.speed is not None else "",
             "error": error_words(self.figures.drift),
             "size": f"{size / _MB:.1f} instead of {reference / _MB:.1f} MB",
@@ -176,6 +176,11 @@ def error_words(drift: Drift | None) -> str:
     return (
         f"greatest change {100 * greatest_share(drift):.2g} % of the output's range on {drift.inputs} held-out inputs"
     )
+
+
+def first_clause(reason: str) -> str:
+    """What was seen, without what explains it after a colon or in brackets; that stands beside the figures."""
+    return re.split(r": | \(", reason, maxsplit=1)[0]
 
 
 def greatest_share(drift: Drift) -> float:

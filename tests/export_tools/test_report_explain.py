@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from device.vision.manifest import Precision
-from export_tools.cards import ModelCard, PackCard, load_pack_card
-from export_tools.report.explain import AGAINST, CHOSEN, error_words, explain
+from export_tools.cards import MODELS_DIRECTORY, ModelCard, PackCard, load_pack_card
+from export_tools.report.conversion import CONVERSIONS
+from export_tools.report.explain import AGAINST, CHOSEN, error_words, explain, first_clause
 from export_tools.report.result import (
     DetectionError,
     Drift,
@@ -77,6 +78,29 @@ def test_two_precisions_with_one_fate_are_told_together(door: PackCard) -> None:
         figures = with_precision(figures, PrecisionFigures(precision=precision, excluded="it loses {every} face"))
     sentence = told(door.models["embedder"], figures, door)
     assert "int8-u8 and int8-s8 are excluded because it loses {every} face" in sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "clause"),
+    [
+        ("it loses faces: its weights are small", "it loses faces"),
+        ("it moves P(live) by 0.18 (published: 0.39), no gain", "it moves P(live) by 0.18"),
+        ("it loses faces", "it loses faces"),
+        ("", ""),
+    ],
+)
+def test_a_verdict_takes_the_first_clause_of_a_reason(reason: str, clause: str) -> None:
+    """Never half a bracket."""
+    assert first_clause(reason) == clause
+
+
+def test_conversion_errors_are_those_that_are_recorded() -> None:
+    """A report repeats models/README.md, where the measurement is told."""
+    lines = (MODELS_DIRECTORY / "README.md").read_text().splitlines()
+    for name, conversion in CONVERSIONS.items():
+        figure = f"{conversion.max_abs:.1e}".replace("e-0", "e-")
+        told = (figure, f"`{name}`", f"({conversion.reach:g})", conversion.runtime.split()[0])
+        assert [line for line in lines if all(part in line for part in told)], name
 
 
 def test_tensorrt_refuses_zero_points_and_is_not_called_fast_unseen(plus: PackCard) -> None:
