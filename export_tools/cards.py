@@ -256,6 +256,9 @@ class EmbedderCard(Strict):
         outputs = self.model.outputs
         if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[1] not in DIMENSIONS:
             raise ValueError(f"its only output must be (batch, {DIMENSIONS[0]} to {DIMENSIONS[-1]})")
+        own = {self.model.model_id(precision) for precision in PRECISIONS}
+        if self.thresholds is not None and self.thresholds.rule.model_id not in own:
+            raise ValueError(f"its thresholds were measured with {self.thresholds.rule.model_id}, another embedder")
         return self
 
     @model_validator(mode="after")

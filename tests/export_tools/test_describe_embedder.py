@@ -296,6 +296,18 @@ def test_a_description_of_another_role_is_no_embedder(tmp_path: Path) -> None:
         load_card(EMBEDDERS_DIRECTORY.parent / "packs" / "door.yaml", EmbedderCard)
 
 
+def test_thresholds_of_another_embedder_are_none_of_this_one(folder: Path) -> None:
+    """Copied from the pack's own description: what they were measured with stands in them."""
+    own = load_pack_card("door")[0].thresholds
+    assert own is not None
+    borrowed = own.model_dump(mode="json")
+    with pytest.raises(PackError, match="another embedder") as caught:
+        load_card(_card(folder, {"thresholds": borrowed}), EmbedderCard)
+    assert caught.value.reason == "card"
+    borrowed["rule"]["model_id"] = _describe((folder / "mine.onnx").read_bytes()).model.model_id("fp32")
+    assert load_card(_card(folder, {"thresholds": borrowed}), EmbedderCard)[0].thresholds is not None
+
+
 def test_a_local_name_without_its_digits_is_refused(folder: Path) -> None:
     """Nor with those of another way of feeding; the message says which are right."""
     name = _describe((folder / "mine.onnx").read_bytes()).model.name
