@@ -10,6 +10,7 @@ from export_tools.report.markup import Child, Markup, element, join
 from export_tools.report.pack_plots import cost_plot, error_plot
 from export_tools.report.page import listing, page, paragraph, plots, section, table
 from export_tools.report.result import Choice, ModelFigures, PackFigures, PrecisionFigures, ReportResult
+from export_tools.report.words import many
 
 _ROLES: Final[dict[Role, str]] = {
     "detector": "Face detector",
@@ -30,8 +31,8 @@ def pack_page(result: ReportResult) -> str:
         f"Doorward models: {names}",
         element("h1", f"Models of {names}"),
         paragraph(
-            f"Measured on {result.measured_on}: {result.machine.processor}, {result.threads} thread(s) per inference. "
-            "Times carry over to other machines only as ratios.",
+            f"Measured on {result.measured_on}: {result.machine.processor}, {many(result.threads, 'thread')} per inference."
+            " Times carry over to other machines only as ratios.",
             soft="soft",
         ),
         *(_verdicts(figures, result) for figures in result.packs),
@@ -77,7 +78,7 @@ def _method(result: ReportResult) -> tuple[Child, ...]:
     machine, held = result.machine, result.held_out
     backends = [f"{_RUNTIMES[each.name]}: {each.note}" for each in result.backends]
     entries: list[tuple[str, Child]] = [
-        ("Processor", f"{machine.processor}, {machine.cores} core(s), {machine.architecture}"),
+        ("Processor", f"{machine.processor}, {many(machine.cores, 'core')}, {machine.architecture}"),
         ("Features", ", ".join(machine.flags) or "none that matter here"),
         ("System", machine.system),
         ("Libraries", ", ".join(f"{each.name} {each.version}" for each in machine.libraries)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -106,4 +107,5 @@ def _span(shown: Sequence[tuple[PrecisionFigures, Distribution]]) -> tuple[float
         filled = [place for place, count in enumerate(found.counts) if count]
         if filled:
             low, high = min(low, found.edges[filled[0]]), max(high, found.edges[filled[-1] + 1])
-    return low / 1.8, high * 1.8
+    # Whole decades, so that the axis has two labels at least.
+    return 10.0 ** math.floor(math.log10(low) + 1e-9), 10.0 ** math.ceil(math.log10(high) - 1e-9)

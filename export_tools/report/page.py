@@ -28,9 +28,9 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; 
 th { color: var(--soft); font-weight: 500; }
 tbody th { color: inherit; }
 .n { text-align: right; white-space: nowrap; }
-.nowrap, code { white-space: nowrap; }
+.nowrap { white-space: nowrap; }
 pre, code { font: .85rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
-pre { background: var(--wash); padding: .6rem .8rem; overflow-x: auto; margin: .5rem 0; }
+pre { background: var(--wash); padding: .6rem .8rem; white-space: pre-wrap; overflow-x: auto; margin: .5rem 0; }
 ul { margin: .4rem 0; padding-left: 1.1rem; max-width: 52rem; }
 li { margin: .15rem 0; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0; font-size: .875rem; }
@@ -48,7 +48,7 @@ a { color: var(--s0); }
   body { padding: 1rem .9rem 3rem; }
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
   table.stack thead { display: none; }
-  .stack .n { text-align: left; }
+  .stack .n { text-align: left; } .stack td:empty { display: none !important; }
   table.stack, .stack tbody, .stack tr, .stack th, .stack td { display: block; padding: 0; border: 0; }
   table.stack tr { padding: .6rem 0; border-bottom: 1px solid var(--line); }
   table.stack td[data-label]::before { content: attr(data-label) ": "; color: var(--soft); }

@@ -22,7 +22,7 @@ from export_tools.report.recognition_plots import (
     threshold_plot,
     trade_off_plot,
 )
-from export_tools.report.words import bounds, rate, share, source_entries, threshold
+from export_tools.report.words import bounds, many, rate, share, source_entries, threshold
 
 _GATES: Final[dict[Gates, str]] = {"none": "are compared all the same", "door": "count as not found"}
 
@@ -91,7 +91,7 @@ def verification_page(result: VerificationResult) -> str:
                     *source_entries(result.source),
                     ("Faces the door would refuse", _GATES[result.gates]),
                     ("Pictures", f"{effort.pictures:,}, {effort.cached:,} of them from the cache"),
-                    ("Time", f"{effort.elapsed_s:.1f} s with {effort.workers} worker(s)"),
+                    ("Time", f"{effort.elapsed_s:.1f} s with {many(effort.workers, 'worker')}"),
                 ]
             ),
         ),
@@ -256,7 +256,7 @@ def identification_page(result: IdentificationResult) -> str:
                     ("Faces the door would refuse", _GATES[result.gates]),
                     ("Template", f"mean of at most {result.photos_per_person} photographs"),
                     ("Pictures", f"{effort.pictures:,}, {effort.cached:,} of them from the cache"),
-                    ("Time", f"{effort.elapsed_s:.1f} s with {effort.workers} worker(s)"),
+                    ("Time", f"{effort.elapsed_s:.1f} s with {many(effort.workers, 'worker')}"),
                 ]
             ),
         ),

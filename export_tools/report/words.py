@@ -8,6 +8,11 @@ from export_tools.report.markup import Child
 Entries = list[tuple[str, Child]]
 
 
+def many(number: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def share(value: float | None, *, digits: int = 2) -> str:
     """A share in percent; small ones keep a digit that says something."""
     if value is None:
