@@ -31,7 +31,8 @@ def pack_page(result: ReportResult) -> str:
         f"Doorward models: {names}",
         element("h1", f"Models of {names}"),
         paragraph(
-            f"Measured on {result.measured_on}: {result.machine.processor}, {many(result.threads, 'thread')} per inference."
+            f"Measured on {result.measured_on}: {result.machine.processor},"
+            f" {many(result.threads, 'thread')} per inference."
             " Times carry over to other machines only as ratios.",
             soft="soft",
         ),
