@@ -11,9 +11,16 @@ from device.app.enrolment import Portrait
 from device.app.requests import PeopleDropOldRequest, PeopleReenrollRequest, parse_header
 from device.app.roster import Roster
 from device.errors import ControlError, EnrolmentError, NotFoundError, StateError, UsageError
-from device.store.people import TemplateKind, insert_person, list_templates, new_handle
+from device.store.people import (
+    TemplateKind,
+    drop_other_templates,
+    insert_person,
+    list_templates,
+    new_handle,
+    replace_templates,
+)
 from device.types import Embedding, Person
-from tests.app.conftest import face, near, unit
+from tests.app.conftest import MODEL, face, near, unit
 from tests.app.test_control import photograph
 
 OLD = "old-embedder-1"
@@ -114,17 +121,30 @@ def test_photographs_that_do_not_agree_change_nothing(state: Any) -> None:
 def test_old_templates_are_erased_of_those_only_who_have_new_ones(state: Any) -> None:
     """Who waits keeps them; each erasure has its entry; a second call finds nothing to do."""
     ada, bob = enrolled_before(state, "Ada", 1), enrolled_before(state, "Bob", 2)
+    older = unit(3, model="older-embedder-1")
+    with state.database.unit() as write:
+        replace_templates(write, bob, singles=(older,), mean=older)
+    state.roster.reload()
     reenrol(state, ada, unit(5))
     told = state.verbs.answer(PeopleDropOldRequest(), by_uid=7)
     assert [each["handle"] for each in told["people"]] == [ada]
     assert state.roster.person(ada).models == (state.roster.model,)
-    assert state.roster.person(bob).models == (OLD,)
+    assert state.roster.person(bob).models == (OLD, "older-embedder-1")
     assert state.roster.search(unit(5))[0].person == ada
     entries = list(state.ledger.entries())
     assert b'"event":"changed"' in entries[-1].body
     assert state.verbs.answer(PeopleDropOldRequest(), by_uid=7)["people"] == []
     assert len(list(state.ledger.entries())) == len(entries)
     assert state.ledger.verify().sound
+
+
+def test_nobodys_last_templates_are_erased_as_old(state: Any) -> None:
+    """The store itself refuses to leave a person with nothing to be recognised by."""
+    ada = enrolled_before(state, "Ada", 1)
+    with pytest.raises(UsageError), state.database.unit() as write:
+        drop_other_templates(write, ada, keep=MODEL)
+    assert state.roster.person(ada).models == (OLD,)
+    assert len(state.roster.templates(ada)) == 2
 
 
 def test_without_a_pack_no_template_is_old(state: Any) -> None:

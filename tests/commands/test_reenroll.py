@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from device.app.frames import AttachedFile, ToldError
+from device.app.requests import PeopleListRequest, Request
 from device.clock import SystemClock
+from device.commands.session import LocalSession
 from device.config import Config
 from device.store.people import insert_person, list_people, new_handle
 from device.types import Embedding, Person
@@ -113,6 +116,7 @@ def test_a_folder_that_cannot_be_used_is_told(
     """No photographs, two folders for one person, what is no photograph, one given twice."""
     folder = put("Barack")
     if fault == "two folders":
+        put("Barack", "obama.jpg")
         put(before["Barack"], "obama.jpg")
     elif fault == "no pictures":
         (folder / "Barack" / "notes.txt").touch()
@@ -125,6 +129,32 @@ def test_a_folder_that_cannot_be_used_is_told(
     assert done.code == 65
     assert _results(done)[before["Barack"]] == "refused"
     assert doorward("people", "show", "Barack", "--json").json["models"] == [OLD]
+
+
+@pytest.mark.parametrize(("code", "ends"), [(65, False), (66, False), (64, False), (75, True), (70, True), (71, True)])
+def test_what_is_wrong_with_the_appliance_ends_the_command(
+    doorward: Any,
+    before: dict[str, str],
+    put: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    ends: bool,
+) -> None:
+    """A full gate or a broken pack is not one person's photographs: nobody else is tried, and the code is its own."""
+    tried = []
+
+    def refuses(_: LocalSession, request: Request, files: Sequence[AttachedFile] = ()) -> Any:
+        if isinstance(request, PeopleListRequest):
+            people = [{"handle": handle, "name": name, "ready": False} for name, handle in sorted(before.items())]
+            return {"people": people}
+        tried.append(len(files))
+        raise ToldError("no", kind="BusyError", exit_code=code, hint="later")
+
+    monkeypatch.setattr(LocalSession, "call", refuses)
+    put("Barack", "obama.jpg")
+    done = doorward("people", "reenroll", put("Joe", "biden.jpg"))
+    assert done.code == (code if ends else 65)
+    assert tried == ([1] if ends else [1, 1])
 
 
 def test_a_place_without_folders_is_no_place(doorward: Any, before: dict[str, str], tmp_path: Path) -> None:

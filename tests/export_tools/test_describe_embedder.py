@@ -21,7 +21,8 @@ from device.vision.manifest import Licence, Preprocessing
 from device.vision.pack import Pack
 from export_tools import cli
 from export_tools.build import build_pack, pack_directory, verify_pack
-from export_tools.cards import EMBEDDERS_DIRECTORY, EmbedderCard, load_card, load_pack_card
+from export_tools.cards import EMBEDDERS_DIRECTORY, EmbedderCard, PackCard, load_card, load_pack_card
+from export_tools.commands import embedder
 from export_tools.describe import card_text, describe_embedder
 from export_tools.recipe import BuildOptions
 from export_tools.sources.fetch import Fetcher, default_cache
@@ -201,6 +202,19 @@ def test_the_command_writes_a_description_once(folder: Path, capsys: pytest.Capt
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "card.yaml", "mine.onnx"]
 
 
+def test_a_description_that_came_a_moment_ago_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking and writing somebody else wrote one."""
+
+    def meanwhile(*words: Any, **options: Any) -> EmbedderCard:
+        (folder / "card.yaml").write_text("mine", encoding="utf-8")
+        return describe_embedder(*words, **options)
+
+    monkeypatch.setattr(embedder, "describe_embedder", meanwhile)
+    assert cli.run(["describe-embedder", str(folder / "mine.onnx"), *WORDS, "--out", str(folder / "card.yaml")]) == 64
+    assert (folder / "card.yaml").read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["cache", "card.yaml", "mine.onnx"]
+
+
 def test_without_a_file_the_description_goes_to_standard_output(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -330,6 +344,12 @@ def test_names_that_collide_with_the_packs_own_are_refused(folder: Path) -> None
     source = sface.source.model_copy(update={"file": pack.sources["mediapipe"].file})
     with pytest.raises(PackError, match="mediapipe"):
         pack.with_embedder(sface.model_copy(update={"source": source}))
+    tree = yaml.safe_load((EMBEDDERS_DIRECTORY.parent / "packs" / "door.yaml").read_bytes())
+    tree["sources"]["embedder"] = tree["sources"].pop("mediapipe")
+    for model in tree["models"].values():
+        model["source"] = model["source"].replace("mediapipe", "embedder")
+    with pytest.raises(PackError, match="calls a source 'embedder'"):
+        PackCard.model_validate(tree).with_embedder(sface)
 
 
 def test_an_embedder_that_is_not_the_one_described_is_not_built(folder: Path) -> None:

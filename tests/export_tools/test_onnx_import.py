@@ -290,6 +290,16 @@ def test_an_input_of_another_type_is_refused() -> None:
     _refusal(_changed(change))
 
 
+@pytest.mark.parametrize("number", range(10))
+def test_weights_of_a_type_that_does_not_exist_are_refused(number: int) -> None:
+    """Whichever tensor it is: checker and converter each find some of them, in their own words."""
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer[number].data_type = 118
+
+    _refusal(_changed(change))
+
+
 @pytest.mark.parametrize(
     "described",
     [
