@@ -49,6 +49,7 @@ def add(commands: Any) -> None:
         type=Path,
         help="folder of photographs and clips, beside the demo's photographs; a third of all is held out to measure",
     )
+    parser.add_argument("--set-name", help="what the set consists of, in words, for whoever reads the ranges")
     parser.add_argument("--out", type=Path, help="folder for ranges and models")
     parser.add_argument(
         "--record", action="store_true", help="replace the ranges in models/ranges, which every pack is built from"
@@ -70,7 +71,7 @@ def _quantize(options: argparse.Namespace) -> None:
     sources = read_sources(card, fetcher)
     references = {role: convert(model, sources[role]) for role, model in card.models.items()}
     fetcher.reporter.note(f"recording from {len(split.calibration)} photographs and clips")
-    ranges = record_pack(card, references, split.calibration, description=_description(options.calibration))
+    ranges = record_pack(card, references, split.calibration, description=_description(options))
     fetcher.reporter.note(f"comparing on the {len(split.held_out)} that were held out")
     seen = observe_pack(card, references, split.held_out)
     rows = []
@@ -127,6 +128,8 @@ def _row(model: ModelCard, precision: Precision, drift: Drift, *, size: int, fp3
     }
 
 
-def _description(folder: Path | None) -> str:
+def _description(options: argparse.Namespace) -> str:
+    if options.set_name:
+        return str(options.set_name)
     own = "the demo's photographs"
-    return own if folder is None else f"{own} and a folder of photographs and clips"
+    return own if options.calibration is None else f"{own} and a folder of photographs and clips"

@@ -19,7 +19,8 @@ CLIP_STEP: Final = 6
 CLIP_PICTURES: Final = 32
 """At most so many frames of one clip, so that a long one does not outweigh the others."""
 _HELD_OUT_EVERY: Final = 3
-"""Every third source is held out."""
+_HELD_OUT_REMAINDER: Final = 2
+"""Of the first 32 bits of a file's sha256: leaves each person of the demo and of the recorded clips on both sides."""
 _HINT: Final = "name a folder with photographs (JPEG, PNG, WebP, BMP) or clips (MKV, MP4, GIF ...) of faces"
 
 
@@ -91,21 +92,28 @@ def folder_sources(folder: Path) -> tuple[PictureSource, ...]:
 
 
 def split_sources(sources: Sequence[PictureSource]) -> Split:
-    """Hold out every third source, whatever the files are called; one file under two names counts once.
+    """Hold out about a third, by content: a file is on the same side in every set, whatever it is called.
+
+    What INT8 ranges were recorded from is therefore never measured with, also in another set.
 
     Raises:
-        PackError: Fewer than two different files (``calibration``).
+        PackError: One side is empty (``calibration``).
     """
-    different = sorted({source.sha256: source for source in sources}.items())
-    if len(different) < 2:
+    different = [source for _, source in sorted({source.sha256: source for source in sources}.items())]
+    held_out = tuple(source for source in different if _is_held_out(source))
+    kept = tuple(source for source in different if not _is_held_out(source))
+    if not held_out or not kept:
         raise PackError(
-            f"{len(different)} different file(s): at least one to calibrate with and one to measure with are needed",
+            f"{len(different)} different file(s), {len(kept)} to calibrate with and {len(held_out)} to measure with:"
+            " both are needed",
             reason="calibration",
-            hint=_HINT,
+            hint="add files: which side one is on follows from its content, about every third is held out",
         )
-    held_out = tuple(source for place, (_, source) in enumerate(different) if place % _HELD_OUT_EVERY == 1)
-    kept = tuple(source for place, (_, source) in enumerate(different) if place % _HELD_OUT_EVERY != 1)
     return Split(calibration=kept, held_out=held_out)
+
+
+def _is_held_out(source: PictureSource) -> bool:
+    return int(source.sha256[:8], 16) % _HELD_OUT_EVERY == _HELD_OUT_REMAINDER
 
 
 def _frames(path: Path) -> Iterator[Image]:

@@ -104,12 +104,9 @@ def _converted(card: PackCard, fetcher: Fetcher) -> ConvertedPack:
 
 
 def _described(settings: Settings) -> str:
-    if settings.calibration is None:
-        return "every third of the demo's photographs; the recorded INT8 ranges may have seen them"
-    return (
-        "every third of the demo's photographs and a folder's photographs and clips; INT8 ranges"
-        " that were recorded from the same files have not seen them"
-    )
+    own = "the demo's photographs"
+    what = own if settings.calibration is None else f"{own} and a folder's photographs and clips"
+    return f"about every third of {what}, chosen by content: no recorded INT8 range comes from them"
 
 
 def _backend(name: Target, engines: Engines) -> Backend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -26,7 +27,11 @@ from tests.export_tools import precision_models as small
 
 
 def _source(number: int) -> PictureSource:
-    return PictureSource(name=f"{number}.jpg", sha256=f"{number * 7919 % 10007:064x}", data=b"-")
+    return PictureSource(name=f"{number}.jpg", sha256=hashlib.sha256(b"%d" % number).hexdigest(), data=b"-")
+
+
+BOTH_SIDES = [PictureSource(name=f"{first}.jpg", sha256=f"{first:08x}{'f' * 56}", data=b"-") for first in (0, 2)]
+"""One file that calibrates, one that is held out."""
 
 
 def _session() -> RecordingSession:
@@ -52,7 +57,7 @@ def references(door_pack: Path) -> dict[Role, bytes]:
 @given(st.sets(st.integers(0, 10_000), min_size=2, max_size=60), st.randoms())
 def test_no_source_is_on_both_sides_whatever_the_order(numbers: set[int], shuffler: object) -> None:
     """Every different file is on exactly one side, both have some, and the order of the list does not matter."""
-    sources = [_source(number) for number in numbers]
+    sources = [*map(_source, numbers), *BOTH_SIDES]
     split = split_sources(sources)
     sides = [{source.sha256 for source in side} for side in (split.calibration, split.held_out)]
     assert all(sides)
@@ -60,6 +65,21 @@ def test_no_source_is_on_both_sides_whatever_the_order(numbers: set[int], shuffl
     assert sides[0] | sides[1] == {source.sha256 for source in sources}
     shuffler.shuffle(sources)  # type: ignore[attr-defined]
     assert {source.sha256 for source in split_sources(sources).held_out} == sides[1]
+
+
+@given(st.sets(st.integers(0, 10_000), max_size=20), st.sets(st.integers(0, 10_000), max_size=20))
+def test_a_file_is_on_the_same_side_in_every_set(first: set[int], second: set[int]) -> None:
+    """What ranges were recorded from in one set is not measured with in another."""
+    one, other = (split_sources([*map(_source, numbers), *BOTH_SIDES]) for numbers in (first, second))
+    assert not {source.sha256 for source in one.calibration} & {source.sha256 for source in other.held_out}
+
+
+def test_a_set_that_falls_on_one_side_is_refused() -> None:
+    """Nobody measures with what was calibrated."""
+    for side in BOTH_SIDES:
+        with pytest.raises(PackError, match="both are needed") as caught:
+            split_sources([side])
+        assert caught.value.reason == "calibration"
 
 
 def test_one_file_under_two_names_counts_once() -> None:
