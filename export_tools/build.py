@@ -32,13 +32,14 @@ from device.vision.manifest import (
 )
 from device.vision.pack import Pack, load_pack, write_manifest
 from export_tools import golden
-from export_tools.cards import Archive, ModelCard, PackCard, Source, WebFile
+from export_tools.cards import ModelCard, PackCard
 from export_tools.convert.convert import convert
 from export_tools.engine.builder import Batches, build_engine
 from export_tools.precision.artefact import make_artefact
 from export_tools.recipe import CONVERTER_REVISION, BuildOptions, Recipe, make_recipe
 from export_tools.sources.download import sync_folder
 from export_tools.sources.fetch import Fetcher
+from export_tools.sources.pins import Archive, Source, WebFile
 from export_tools.workshop import aside, locked, move_into_place, write_file
 
 GOLDEN_NAME: Final = "golden.npz"

@@ -20,7 +20,7 @@ from device.errors import UsageError
 from device.vision.manifest import OperatingPoint, ScoringRule, Thresholds
 from export_tools.attempts import Scores
 from export_tools.evaluate.intervals import CONFIDENCE, REPLICATES, RULE_OF_THREE, counted
-from export_tools.evaluate.result import Rate
+from export_tools.evaluate.results.common import Rate
 
 MAX_TARGET: Final = 0.1
 _LOOSEST: Final = 3

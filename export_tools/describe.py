@@ -19,12 +19,12 @@ from export_tools.cards import (
     DIMENSIONS,
     EMBEDDER_SOURCE,
     EmbedderCard,
-    LocalFile,
     ModelCard,
     OutputSpec,
     embedder_tag,
 )
 from export_tools.convert.onnx_import import Signature, Tensor, import_onnx, read_signature
+from export_tools.sources.pins import LocalFile
 
 _SIDE: Final = CHIP_SIDES["arcface"]
 _HEADER: Final = """\

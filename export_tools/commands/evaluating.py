@@ -31,14 +31,11 @@ from export_tools.evaluate.pad import run_pad
 from export_tools.evaluate.pairs import read_pairs
 from export_tools.evaluate.people import read_people
 from export_tools.evaluate.presentations import SPECIES, read_manifest
-from export_tools.evaluate.result import (
-    DetectionResult,
-    EvaluationResult,
-    IdentificationResult,
-    LatencyResult,
-    PadResult,
-    VerificationResult,
-)
+from export_tools.evaluate.results.any import EvaluationResult
+from export_tools.evaluate.results.detection import DetectionResult
+from export_tools.evaluate.results.latency import LatencyResult
+from export_tools.evaluate.results.pad import PadResult
+from export_tools.evaluate.results.recognition import IdentificationResult, VerificationResult
 from export_tools.evaluate.summary import told
 from export_tools.evaluate.sweep import run_sweep
 from export_tools.evaluate.tables import write_tables, write_whole

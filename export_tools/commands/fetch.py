@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from device.errors import UsageError
-from export_tools.cards import PACKS_DIRECTORY, PhotoCard, Source, load_card, load_pack_card
+from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
 from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
 from export_tools.sources.fetch import default_cache, fetch_photos
+from export_tools.sources.pins import Source
 
 
 def add(commands: Any) -> None:

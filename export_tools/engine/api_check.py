@@ -25,10 +25,10 @@ from pydantic import Field
 
 from device.errors import DoorwardError, PackError
 from device.vision.manifest import Strict
-from export_tools.cards import Archive, Member
 from export_tools.engine import inspect_bindings
 from export_tools.engine.api_names import STUBS, Used, boost_names, matching_signature, takes, used_names
 from export_tools.sources.fetch import Fetcher, default_cache
+from export_tools.sources.pins import Archive, Member
 
 BINDINGS: Final = Path(__file__).with_name("bindings.yaml")
 COMMAND: Final = "python -m export_tools.engine.api_check --out docs/tensorrt-api.md"

@@ -23,7 +23,7 @@ from device.vision.landmarks import roi_of_detection
 from device.wiring.models import Vision
 from export_tools.evaluate.annotations import EYE_COLUMNS, AnnotatedPicture, FaceBox
 from export_tools.evaluate.intervals import rate_of
-from export_tools.evaluate.result import DetectionBin, DetectionResult
+from export_tools.evaluate.results.detection import DetectionBin, DetectionResult
 from export_tools.sources.download import Reporter, Silent
 
 #: Annotators draw boxes differently: boxes of one face overlap by 0.5 to 0.8, those of two faces hardly at all.

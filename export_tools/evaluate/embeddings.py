@@ -25,7 +25,7 @@ from device.vision.manifest import Role
 from device.vision.pack import Pack
 from export_tools.evaluate.cache import EmbeddingCache, Entry
 from export_tools.evaluate.files import told
-from export_tools.evaluate.result import Source
+from export_tools.evaluate.results.common import Source
 from export_tools.evaluate.worker import Processed, WhichFace, Worker, read_bytes
 from export_tools.sources.download import Reporter
 

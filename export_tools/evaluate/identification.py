@@ -24,10 +24,9 @@ from export_tools.evaluate.embeddings import FaceSource
 from export_tools.evaluate.intervals import counted, rate_of
 from export_tools.evaluate.metrics import Scores, matches, thin
 from export_tools.evaluate.people import People
-from export_tools.evaluate.result import (
-    Effort,
+from export_tools.evaluate.results.common import Effort, Gates
+from export_tools.evaluate.results.recognition import (
     FnirAtFpir,
-    Gates,
     IdentificationAt,
     IdentificationCurve,
     IdentificationResult,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
-from export_tools.evaluate.result import Interval, Rate
+from export_tools.evaluate.results.common import Interval, Rate
 
 CONFIDENCE: Final = 0.95
 #: -ln(0.05) rounded up: 95 % of all samples of n trials show an event of rate 3 / n (Hanley and Lippman-Hand 1983).

@@ -20,7 +20,7 @@ from device.interfaces import InferenceSession
 from device.vision.backends.onnx import OnnxSession
 from device.vision.manifest import Precision
 from export_tools.cards import ModelCard
-from export_tools.evaluate.result import LatencyResult, LatencyRow
+from export_tools.evaluate.results.latency import LatencyResult, LatencyRow
 from export_tools.precision.artefact import make_artefact
 from export_tools.sources.download import Reporter, Silent
 

@@ -28,7 +28,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from device.errors import UsageError
 from export_tools.evaluate.intervals import rate_of
-from export_tools.evaluate.result import (
+from export_tools.evaluate.results.recognition import (
     Confusion,
     ErrorCurve,
     Fold,

@@ -20,7 +20,8 @@ from device.errors import ModelError, UsageError
 from device.types import Box, Image
 from export_tools.evaluate.intervals import rate_of
 from export_tools.evaluate.presentations import Presentation, frames_of
-from export_tools.evaluate.result import ClipDecision, PadResult, Rate, SpeciesFigures, SubjectFigures
+from export_tools.evaluate.results.common import Rate
+from export_tools.evaluate.results.pad import ClipDecision, PadResult, SpeciesFigures, SubjectFigures
 from export_tools.sources.download import Reporter, Silent
 
 Rule = Literal["median", "mean", "min"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from export_tools.evaluate.result import (
-    DetectionResult,
-    EvaluationResult,
+from export_tools.evaluate.results.any import EvaluationResult
+from export_tools.evaluate.results.common import Rate
+from export_tools.evaluate.results.detection import DetectionResult
+from export_tools.evaluate.results.latency import LatencyResult
+from export_tools.evaluate.results.pad import PadResult
+from export_tools.evaluate.results.recognition import (
     IdentificationResult,
-    LatencyResult,
     OperatingFigures,
-    PadResult,
-    Rate,
     VerificationFigures,
     VerificationResult,
 )

@@ -13,7 +13,7 @@ from device.errors import UsageError
 from device.types import Box, Image
 from export_tools.evaluate.annotations import FaceBox
 from export_tools.evaluate.detection import MIN_OVERLAP, FindAll, measure
-from export_tools.evaluate.result import DetectionResult
+from export_tools.evaluate.results.detection import DetectionResult
 from export_tools.sources.download import Reporter, Silent
 
 #: Face widths in pixels at 0.3, 0.75, 1, 1.5, 2 and 2.5 m before a camera of 640 pixels and 66 degrees.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from device.errors import UsageError
-from export_tools.evaluate.result import Result
+from export_tools.evaluate.results.common import Result
 
 _FIGURES: Final = "figures"
 

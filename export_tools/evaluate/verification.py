@@ -14,13 +14,8 @@ from export_tools.evaluate.embeddings import Embeddings, FaceSource
 from export_tools.evaluate.intervals import counted
 from export_tools.evaluate.metrics import TARGET_FARS, ScoredPairs, verification_figures
 from export_tools.evaluate.pairs import Pairs
-from export_tools.evaluate.result import (
-    Acquisition,
-    Effort,
-    MirrorGain,
-    VerificationFigures,
-    VerificationResult,
-)
+from export_tools.evaluate.results.common import Effort
+from export_tools.evaluate.results.recognition import Acquisition, MirrorGain, VerificationFigures, VerificationResult
 from export_tools.sources.download import Reporter, Silent
 
 #: So many pictures without a face are named in a result.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export_tools.evaluate.result import DetectionBin, DetectionResult
+from export_tools.evaluate.results.detection import DetectionBin, DetectionResult
 from export_tools.report.markup import Child, Markup, element
 from export_tools.report.page import listing, page, paragraph, plots, table
 from export_tools.report.plots import SERIES, canvas, style, svg

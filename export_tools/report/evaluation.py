@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from export_tools.evaluate.result import (
-    DetectionResult,
-    EvaluationResult,
-    IdentificationResult,
-    PadResult,
-    VerificationResult,
-)
+from export_tools.evaluate.results.any import EvaluationResult
+from export_tools.evaluate.results.detection import DetectionResult
+from export_tools.evaluate.results.pad import PadResult
+from export_tools.evaluate.results.recognition import IdentificationResult, VerificationResult
 from export_tools.report.detection_page import detection_page
 from export_tools.report.latency_page import latency_page
 from export_tools.report.pad_page import pad_page

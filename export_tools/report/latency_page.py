@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from export_tools.evaluate.result import LatencyResult, LatencyRow
+from export_tools.evaluate.results.latency import LatencyResult, LatencyRow
 from export_tools.report.markup import Child, Markup, element
 from export_tools.report.page import page, paragraph, plots, table
 from export_tools.report.plots import INK, QUIET, SERIES, canvas, hide_frame, style, svg

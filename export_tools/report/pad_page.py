@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from export_tools.evaluate.result import PadResult, Rate
+from export_tools.evaluate.results.common import Rate
+from export_tools.evaluate.results.pad import PadResult
 from export_tools.report.markup import Child, Markup, element
 from export_tools.report.page import listing, page, paragraph, plots, section, table
 from export_tools.report.plots import INK, SERIES, canvas, hide_frame, style, svg

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from export_tools.evaluate.result import (
-    Gates,
+from export_tools.evaluate.results.common import Gates
+from export_tools.evaluate.results.recognition import (
     IdentificationResult,
     MirrorGain,
     OperatingFigures,

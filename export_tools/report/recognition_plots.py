@@ -9,7 +9,7 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 
-from export_tools.evaluate.result import ErrorCurve, Histogram
+from export_tools.evaluate.results.recognition import ErrorCurve, Histogram
 from export_tools.report.markup import Markup
 from export_tools.report.plots import INK, SERIES, canvas, mark, powers_of_ten, style, svg
 

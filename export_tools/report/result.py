@@ -1,6 +1,6 @@
 """What a report of packs found: frozen values that become one JSON file, and from it the page, without measuring again.
 
-The parts follow :mod:`export_tools.evaluate.result`: no unknown keys, no NaN, null where something was not measured.
+The parts follow :mod:`export_tools.evaluate.results`: no unknown keys, no NaN, null where something was not measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from device.errors import NotFoundError, UsageError
 from device.vision.manifest import Precision, Role, Target
-from export_tools.evaluate.result import Count, LatencyRow, Result, Share
+from export_tools.evaluate.results.common import Count, Result, Share
+from export_tools.evaluate.results.latency import LatencyRow
 
 _MAX_BYTES: Final = 16 << 20
 

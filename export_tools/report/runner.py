@@ -20,7 +20,7 @@ from device.vision.backends.onnx import OnnxSession
 from device.vision.manifest import PRECISIONS, TARGETS, Precision, Role
 from export_tools.cards import ModelCard, PackCard
 from export_tools.evaluate.latency import ROUNDS, LatencyCase, run_latency
-from export_tools.evaluate.result import LatencyRow
+from export_tools.evaluate.results.latency import LatencyRow
 from export_tools.precision.artefact import make_artefact, ranges_path
 from export_tools.precision.calibration import RecordedInputs
 from export_tools.precision.drift import run_all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export_tools.evaluate.result import Interval, Rate, Source
+from export_tools.evaluate.results.common import Interval, Rate, Source
 from export_tools.report.markup import Child
 
 Entries = list[tuple[str, Child]]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from device.errors import DownloadError
-from export_tools.cards import Archive, Member, Source
+from export_tools.sources.pins import Archive, Member, Source
 
 _CHUNK_BYTES = 1 << 20
 

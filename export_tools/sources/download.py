@@ -18,9 +18,9 @@ import requests
 import urllib3
 
 from device.errors import DownloadError
-from export_tools.cards import Source
 from export_tools.sources.archives import matches
 from export_tools.sources.index import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, without_credentials
+from export_tools.sources.pins import Source
 
 _CHUNK_BYTES: Final = 1 << 17
 _PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)

@@ -19,10 +19,11 @@ from pathlib import Path
 import requests
 
 from device.errors import DownloadError
-from export_tools.cards import PACKS_DIRECTORY, Archive, LocalFile, Member, PhotoCard, Source, WebFile, load_card
+from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card
 from export_tools.sources.archives import matches, read_members, read_whole
 from export_tools.sources.download import Download, Patience, Reporter, Silent, sync_folder
 from export_tools.sources.index import IndexSettings, locate, open_session, pip_settings
+from export_tools.sources.pins import Archive, LocalFile, Member, Source, WebFile
 
 
 def default_cache() -> Path:

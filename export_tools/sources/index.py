@@ -25,7 +25,7 @@ from pypi_simple import (
 )
 
 from device.errors import DownloadError
-from export_tools.cards import Archive
+from export_tools.sources.pins import Archive
 
 CONNECT_TIMEOUT_S: Final = 15.0
 READ_TIMEOUT_S: Final = 60.0

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from export_tools.cards import Archive
 from export_tools.sources.fetch import Fetcher
 from export_tools.sources.index import IndexSettings
+from export_tools.sources.pins import Archive
 
 FILE_NAME = "thing-1.0.tar.gz"
 CONTENT = bytes(range(256)) * 1024

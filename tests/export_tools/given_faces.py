@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export_tools.evaluate.embeddings import Embeddings
-from export_tools.evaluate.result import Source
+from export_tools.evaluate.results.common import Source
 from export_tools.sources.download import Reporter
 
 SOURCE = Source(pack="test", embedder="test-fp32", precision="fp32", scoring="cosine", identity="0" * 64)

@@ -9,20 +9,17 @@ from export_tools.cards import ModelCard, load_pack_card
 from export_tools.evaluate.intervals import counted
 from export_tools.evaluate.metrics import ScoredPairs, verification_figures
 from export_tools.evaluate.pad import summarise
-from export_tools.evaluate.result import (
+from export_tools.evaluate.results.any import EvaluationResult
+from export_tools.evaluate.results.common import Effort, Source
+from export_tools.evaluate.results.detection import DetectionBin, DetectionResult
+from export_tools.evaluate.results.latency import LatencyResult, LatencyRow
+from export_tools.evaluate.results.pad import ClipDecision
+from export_tools.evaluate.results.recognition import (
     Acquisition,
-    ClipDecision,
-    DetectionBin,
-    DetectionResult,
-    Effort,
-    EvaluationResult,
     FnirAtFpir,
     IdentificationAt,
     IdentificationCurve,
     IdentificationResult,
-    LatencyResult,
-    LatencyRow,
-    Source,
     VerificationResult,
 )
 from export_tools.evaluate.verification import compare_mirror

@@ -12,8 +12,8 @@ from typing import Literal
 import pytest
 
 from device.errors import DownloadError
-from export_tools.cards import Archive, Member
 from export_tools.sources.archives import read_members
+from export_tools.sources.pins import Archive, Member
 
 CONTENT = b"weights " * 1000
 

@@ -49,7 +49,7 @@ from export_tools.calibrate import (
 from export_tools.cards import EMBEDDERS_DIRECTORY
 from export_tools.cli import run
 from export_tools.evaluate.embeddings import Embeddings
-from export_tools.evaluate.result import Source
+from export_tools.evaluate.results.common import Source
 from export_tools.sources.download import Reporter
 from export_tools.sources.fetch import Fetcher
 from tests.export_tools.lfw_like import write_set

@@ -9,14 +9,7 @@ import pytest
 
 from device.errors import PackError
 from device.vision.manifest import PAD_ROLES, REQUIRED_ROLES
-from export_tools.cards import (
-    EMBEDDERS_DIRECTORY,
-    PACKS_DIRECTORY,
-    PackCard,
-    PhotoCard,
-    load_card,
-    load_pack_card,
-)
+from export_tools.cards import EMBEDDERS_DIRECTORY, PACKS_DIRECTORY, PackCard, PhotoCard, load_card, load_pack_card
 
 DOOR = (PACKS_DIRECTORY / "door.yaml").read_text(encoding="utf-8")
 

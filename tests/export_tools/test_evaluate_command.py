@@ -11,7 +11,9 @@ import pytest
 
 from device.errors import DoorwardError, NotFoundError, UsageError
 from export_tools.commands import evaluate
-from export_tools.evaluate.result import LatencyResult, PadResult, VerificationResult
+from export_tools.evaluate.results.latency import LatencyResult
+from export_tools.evaluate.results.pad import PadResult
+from export_tools.evaluate.results.recognition import VerificationResult
 from export_tools.evaluate.tables import tables_of, write_whole
 from tests.export_tools.lfw_like import write_pairs, write_set
 from tests.export_tools.test_evaluate_pad import by_hand

@@ -9,7 +9,7 @@ import pytest
 from device.errors import NotFoundError, UsageError
 from export_tools.evaluate.identification import run_identification
 from export_tools.evaluate.people import People, read_people
-from export_tools.evaluate.result import IdentificationResult
+from export_tools.evaluate.results.recognition import IdentificationResult
 from tests.export_tools.given_faces import GivenFaces
 
 #: Three people of the gallery lie on the axes; c's photographs contradict each other, d's shows no face.

@@ -15,7 +15,7 @@ from device.errors import ModelError, NotFoundError, PhotoError, UsageError
 from device.types import Box, Image
 from export_tools.evaluate.pad import decide, run_pad, summarise
 from export_tools.evaluate.presentations import Presentation, frames_of, read_manifest
-from export_tools.evaluate.result import ClipDecision, PadResult
+from export_tools.evaluate.results.pad import ClipDecision, PadResult
 
 BOX = Box(0, 0, 10, 10)
 

@@ -21,7 +21,7 @@ from export_tools.evaluate.metrics import (
     verification_figures,
 )
 from export_tools.evaluate.pairs import Pair, Pairs
-from export_tools.evaluate.result import VerificationResult
+from export_tools.evaluate.results.recognition import VerificationResult
 from export_tools.evaluate.verification import run_verification
 from tests.export_tools.given_faces import GivenFaces, at_cosine
 

@@ -13,9 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from device.errors import DownloadError
-from export_tools.cards import Archive, LocalFile, WebFile
 from export_tools.sources.fetch import Fetcher, default_cache, fetch_photos
 from export_tools.sources.index import IndexSettings
+from export_tools.sources.pins import Archive, LocalFile, WebFile
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from device.vision.manifest import REQUIRED_ROLES, Role
+from export_tools.build import read_sources
 from export_tools.cards import load_pack_card
 from export_tools.sources.fetch import Fetcher
 
@@ -101,7 +102,7 @@ def test_the_converted_models_reach_the_reference_errors(
     card, _ = load_pack_card("door")
     model = card.models[role]
     size = model.input.shape[2] or 0
-    (source,) = Fetcher().members(card.sources[model.source], [model.pinned_member()])
+    source = read_sources(card, Fetcher(), roles=[role])[role]
     if role == "embedder":
         pictures = _faces(demo_photos, size)
         expected = dlib_outputs(source, pictures)
@@ -124,7 +125,7 @@ def test_the_converted_models_are_nearer_to_exact_arithmetic_than_their_original
     del recorded["pictures"]
     judge = ReferenceEvaluator(_in_float64((door_pack / f"{role}.onnx").read_bytes()))
     inputs = (pictures.astype(np.float64) / 255).transpose(0, 3, 1, 2)
-    exact = [judge.run(list(recorded), {"input": picture[None]}) for picture in inputs]
+    exact: list[Any] = [judge.run(list(recorded), {"input": picture[None]}) for picture in inputs]
     ours = _answers(door_pack, role, pictures)
     for place, name in enumerate(recorded):
         truth = np.concatenate([run[place] for run in exact])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_tools.evaluate.result import EvaluationResult
+from export_tools.evaluate.results.any import EvaluationResult
 from export_tools.report.evaluation import evaluation_page
 from export_tools.report.markup import Markup, element, join
 from export_tools.report.pack_page import pack_page

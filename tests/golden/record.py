@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from export_tools.build import read_sources
 from export_tools.cards import ModelCard, load_pack_card
 from export_tools.sources.fetch import Fetcher, default_cache
 from tests.golden.drawings import Picture, pictures
@@ -50,9 +51,10 @@ def main() -> None:
     """Record all roles."""
     fetcher = Fetcher(cache=Path(sys.argv[1]) if len(sys.argv) > 1 else default_cache())
     card, _ = load_pack_card("door")
+    sources = read_sources(card, fetcher)
     recorded: dict[str, NDArray[Any]] = {}
     for role, model in card.models.items():
-        (source,) = fetcher.members(card.sources[model.source], [model.pinned_member()])
+        source = sources[role]
         inputs = pictures(model.input.shape[2] or 0)
         recorded[f"{role}/pictures"] = inputs
         outputs = dlib_outputs(source, inputs) if role == "embedder" else litert_outputs(model, source, inputs)

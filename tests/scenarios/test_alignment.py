@@ -121,8 +121,9 @@ class Dlib:
 @pytest.fixture(scope="module")
 def dlib(tmp_path_factory: pytest.TempPathFactory) -> Dlib:
     """The five-point predictor out of the cached archive, in dlib."""
-    from export_tools.cards import Member, load_pack_card
+    from export_tools.cards import load_pack_card
     from export_tools.sources.fetch import Fetcher
+    from export_tools.sources.pins import Member
 
     card, _ = load_pack_card("door")
     member = Member(

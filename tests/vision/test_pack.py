@@ -383,7 +383,12 @@ def test_a_manifest_whose_engines_do_not_fit_is_refused(
     engines: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     """Each model has its own, built from it, for one GPU."""
-    _reseal(engines, lambda manifest: (_for_tensorrt(manifest), change(manifest)))
+
+    def changed(manifest: dict[str, Any]) -> None:
+        _for_tensorrt(manifest)
+        change(manifest)
+
+    _reseal(engines, changed)
     assert _reason(lambda: load_pack(engines, mac_key=KEY)) == "schema"
 
 

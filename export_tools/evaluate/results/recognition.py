@@ -1,72 +1,12 @@
-"""What an evaluation found: frozen values that become one JSON file, and tables that become CSV files.
-
-Every rate carries the counts behind it and an interval; a rate without trials is ``null``, never 0. Nothing in here is
-NaN or infinite: JSON knows neither.
-"""
+"""Verification and identification: what comparing faces was found to do."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Gates = Literal["none", "door"]
-"""Whether a face that the door's quality gates refuse counts as one that was not found."""
-
-
-class Result(BaseModel):
-    """Base of everything in a result: frozen, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Interval(Result):
-    """Where a rate lies with 95 % confidence."""
-
-    lower: Share
-    upper: Share
-    method: Literal["clopper-pearson", "rule-of-three", "subject-bootstrap"]
-
-
-class Rate(Result):
-    """``count`` events in ``trials`` trials."""
-
-    count: Count
-    trials: Count
-    value: Share | None
-    """count / trials; null without trials."""
-    interval: Interval | None
-    """Over trials, as if they were independent; null without trials."""
-    by_subject: Interval | None = None
-    """Over people, drawn with all their trials: the honest one where a person has several; null where not measured."""
-
-
-class Source(Result):
-    """What made the scores."""
-
-    pack: str
-    embedder: str
-    """Model id of the embedder."""
-    precision: str
-    scoring: str
-    """The rule by which a score is made, in words."""
-    identity: str
-    """SHA-256 over models and pipeline: results of the same value may be compared picture by picture."""
-
-
-class Effort(Result):
-    """What it took."""
-
-    pictures: Count
-    cached: Count
-    """Pictures whose embedding came from the cache."""
-    elapsed_s: Annotated[float, Field(ge=0)]
-    workers: Count
-
-
-# ---- Verification
+from export_tools.evaluate.results.common import Count, Effort, Gates, Rate, Result, Share, Source
 
 
 class Confusion(Result):
@@ -211,9 +151,6 @@ class VerificationResult(Result):
     effort: Effort
 
 
-# ---- Identification
-
-
 class FnirAtFpir(Result):
     """How many enrolled people are missed where at most ``target_fpir`` of the strangers are taken for somebody."""
 
@@ -265,140 +202,3 @@ class IdentificationResult(Result):
     fnir_at_fpir: tuple[FnirAtFpir, ...]
     curve: IdentificationCurve
     effort: Effort
-
-
-# ---- Presentation attack detection
-
-
-class ClipDecision(Result):
-    """One presentation."""
-
-    subject: str
-    clip: str
-    species: str | None
-    """Attack type; null where it is bona fide."""
-    frames: Count
-    scored: Count
-    """Frames in which a face could be scored."""
-    score: Share | None
-    """P(live), frames joined; null where no frame could be scored."""
-    decision: Literal["bona_fide", "attack", "no_response"]
-
-
-class SpeciesFigures(Result):
-    """One attack type."""
-
-    species: str
-    presentations: Count
-    subjects: Count
-    apcer: Rate
-    """Attacks taken for bona fide, among those that got a response."""
-    apnrr: Rate
-    """Attacks without a response, among all."""
-
-
-class SubjectFigures(Result):
-    """One person's presentations."""
-
-    subject: str
-    bona_fide: Count
-    bona_fide_rejected: Count
-    attacks: Count
-    attacks_accepted: Count
-    no_response: Count
-
-
-class PadResult(Result):
-    """Presentation attack detection: `evaluate pad`. The unit is the clip, never the frame."""
-
-    kind: Literal["pad"] = "pad"
-    scorer: str
-    threshold: Share
-    """P(live) from which a clip counts as bona fide."""
-    rule: Literal["median", "mean", "min"]
-    """How the scores of the frames of a clip become one."""
-    species: tuple[SpeciesFigures, ...]
-    worst: str | None
-    """The attack type with the highest APCER; null where no attack got a response."""
-    worst_apcer: Share | None
-    bpcer: Rate
-    """Bona fide presentations taken for attacks, among those that got a response."""
-    bpnrr: Rate
-    """Bona fide presentations without a response, among all."""
-    turned_away: Rate
-    """Bona fide presentations that were rejected or got no response, among all."""
-    acer: Share | None
-    """Mean of the worst APCER and BPCER; customary in competitions, not a metric of the standard."""
-    subjects: tuple[SubjectFigures, ...]
-    clips: tuple[ClipDecision, ...]
-    elapsed_s: Annotated[float, Field(ge=0)]
-
-
-# ---- Detection
-
-
-class DetectionBin(Result):
-    """Faces of one size."""
-
-    from_px: Annotated[float, Field(ge=0)]
-    to_px: Annotated[float, Field(gt=0)] | None
-    """Null: without limit."""
-    recall: Rate
-    eye_error: Annotated[float, Field(ge=0)] | None
-    """Median distance of the found eyes from the true ones, in distances between the eyes; null where not known."""
-    eye_error_p90: Annotated[float, Field(ge=0)] | None
-
-
-class DetectionResult(Result):
-    """How large a face must be to be found: `evaluate detection`."""
-
-    kind: Literal["detection"] = "detection"
-    detector: str
-    measured: Literal["annotations", "sweep"]
-    size: Literal["face_width", "eye_distance"]
-    """What ``from_px`` and ``to_px`` measure."""
-    min_overlap: Share
-    """Intersection over union from which a detection is the annotated face."""
-    pictures: Count
-    faces: Count
-    recall: Rate
-    false_positives: Count
-    false_positives_per_picture: Annotated[float, Field(ge=0)] | None
-    bins: tuple[DetectionBin, ...]
-    elapsed_s: Annotated[float, Field(ge=0)]
-
-
-# ---- Latency
-
-
-class LatencyRow(Result):
-    """One model in one precision on one backend with so many threads."""
-
-    label: str
-    model: str
-    precision: str
-    backend: str
-    threads: Count
-    batch: Count
-    runs: Count
-    median_ms: Annotated[float, Field(ge=0)]
-    p10_ms: Annotated[float, Field(ge=0)]
-    p90_ms: Annotated[float, Field(ge=0)]
-    ratio: Annotated[float, Field(ge=0)] | None
-    """Median of the reference (FP32, same model, backend and threads) over this one: 2 is twice as fast."""
-
-
-class LatencyResult(Result):
-    """How long models take, interleaved in one run: `evaluate latency`. Only ratios carry over to other machines."""
-
-    kind: Literal["latency"] = "latency"
-    machine: str
-    warm_up: Count
-    rounds: Count
-    inputs: Count
-    """Different real inputs that took turns."""
-    rows: tuple[LatencyRow, ...]
-    elapsed_s: Annotated[float, Field(ge=0)]
-
-
-EvaluationResult = VerificationResult | IdentificationResult | PadResult | DetectionResult | LatencyResult
