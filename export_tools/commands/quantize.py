@@ -19,6 +19,7 @@ from device.vision.manifest import ROLES, Precision, Role
 from export_tools.build import read_sources
 from export_tools.cards import RANGES_DIRECTORY, ModelCard, PackCard, load_pack_card
 from export_tools.commands.convert import write_whole
+from export_tools.commands.pictures import add_calibration, calibration_folder
 from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
 from export_tools.convert.convert import convert
 from export_tools.precision.artefact import make_artefact
@@ -44,11 +45,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--role", action="append", choices=ROLES, help="which model (may be repeated; all that may run in INT8)"
     )
-    parser.add_argument(
-        "--calibration",
-        type=Path,
-        help="folder of photographs and clips, beside the demo's photographs; a third of all is held out to measure",
-    )
+    add_calibration(parser)
     parser.add_argument("--set-name", help="what the set consists of, in words, for whoever reads the ranges")
     parser.add_argument("--out", type=Path, help="folder for ranges and models")
     parser.add_argument(
@@ -67,6 +64,7 @@ def _quantize(options: argparse.Namespace) -> None:
     card, _ = load_pack_card(options.pack)
     roles = _roles(card, options.role)
     fetcher = fetcher_for(options)
+    options.calibration = calibration_folder(options)
     split = split_sources(default_sources(fetcher=fetcher, clips=options.calibration))
     sources = read_sources(card, fetcher)
     references = {role: convert(model, sources[role]) for role, model in card.models.items()}

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from device.errors import NotFoundError, UsageError
+from export_tools.commands.pictures import add_calibration, calibration_folder
 from export_tools.commands.shared import add_sources, fetcher_for
 from export_tools.evaluate.tables import write_whole
 from export_tools.report.result import ReportResult, read_report
@@ -24,9 +25,7 @@ def add(commands: Any) -> None:
     text = "Measure every model of packs at every precision: size, error, latency, and what follows for each target."
     report: argparse.ArgumentParser = commands.add_parser("report", help=text, description=text)
     report.add_argument("--packs", default="door,door-plus", help="which packs, by comma (door,door-plus)")
-    report.add_argument(
-        "--calibration", type=Path, help="folder of photographs and clips beside the demo's photographs"
-    )
+    add_calibration(report)
     report.add_argument("--threads", type=int, default=1, help="threads per inference (1)")
     report.add_argument("--from", dest="source", type=Path, help="a result that --json wrote: nothing is measured")
     report.add_argument("--html", type=Path, help="write the page here")
@@ -81,6 +80,7 @@ def _measured(options: argparse.Namespace) -> ReportResult:
         raise UsageError(f"--packs {options.packs!r} names no packs, or one twice", hint="--packs door,door-plus")
     if options.html is not None:
         _page_can_be_made()
+    options.calibration = calibration_folder(options)
     settings = Settings(
         calibration=options.calibration,
         threads=options.threads,

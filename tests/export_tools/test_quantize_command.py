@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,11 +11,29 @@ import numpy as np
 import pytest
 
 from export_tools import cli
+from export_tools.commands import pictures
 from export_tools.precision.ranges import load_ranges
 
 
 def _run(*arguments: str) -> int:
     return cli.run(["quantize", "--pack", "door", "--offline", *arguments])
+
+
+@pytest.fixture(autouse=True)
+def no_clips_beside_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What lies there must not decide what a test sees."""
+    monkeypatch.setattr(pictures, "CLIPS", tmp_path / "nowhere")
+
+
+def test_clips_beside_the_checkout_are_used_where_nothing_else_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A folder that was named comes first."""
+    options = argparse.Namespace(calibration=None)
+    assert pictures.calibration_folder(options) is None
+    monkeypatch.setattr(pictures, "CLIPS", tmp_path)
+    assert pictures.calibration_folder(options) == tmp_path
+    assert pictures.calibration_folder(argparse.Namespace(calibration=tmp_path / "own")) == tmp_path / "own"
 
 
 @pytest.mark.usefixtures("door_pack", "demo_photos")
