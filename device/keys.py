@@ -32,11 +32,13 @@ class StateKeys:
     Attributes:
         database: Raw SQLCipher key, 32 bytes.
         pack_mac: HMAC key for pack manifests, 32 bytes.
+        evaluation_cache: HMAC key for embeddings kept from one evaluation to the next, 32 bytes.
         check: HMAC-SHA256 over a fixed word, stored beside the database: tells a wrong key from a damaged file.
     """
 
     database: bytes = field(repr=False)
     pack_mac: bytes = field(repr=False)
+    evaluation_cache: bytes = field(repr=False)
     check: bytes = field(repr=False)
 
     @classmethod
@@ -52,6 +54,7 @@ class StateKeys:
         return cls(
             database=_derive(state_key, "database"),
             pack_mac=_derive(state_key, "pack-manifest"),
+            evaluation_cache=_derive(state_key, "evaluation-cache"),
             check=tag.finalize(),
         )
 

@@ -20,8 +20,8 @@ from device.vision.pack import Pack, load_pack, read_signature
 from export_tools.build import pack_directory, replace_thresholds, verify_pack
 from export_tools.commands.build import signing_key
 from export_tools.commands.counting import CountingReporter
-from export_tools.commands.shared import add_json, add_pack, add_state, mac_key, print_json
-from export_tools.sources.fetch import Fetcher, default_cache
+from export_tools.commands.shared import add_json, add_pack, add_state, embedding_place, mac_key, print_json
+from export_tools.sources.fetch import Fetcher
 
 if TYPE_CHECKING:
     from export_tools.calibrate import Budget, Calibration, Point
@@ -90,9 +90,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     window = options.window if options.window is not None else max(votes, access.vote_window if has_attempts else 1)
     rule = _rule(pack, photos=options.photos, votes=votes, window=window)
     reporter = CountingReporter(Console(stderr=True))
-    faces = DeviceFaces(
-        pack, config, cache=options.embeddings or default_cache().parent / "embeddings", workers=options.workers
-    )
+    faces = DeviceFaces(pack, config, cache=embedding_place(options), workers=options.workers)
     scores = score_people(people, faces=faces, photos=rule.photos, votes=votes, window=window, reporter=reporter)
     found = calibrate(
         scores,

@@ -20,7 +20,7 @@ from device.wiring.models import load_vision, match_threshold, open_session
 from export_tools.build import pack_directory, read_sources
 from export_tools.cards import load_pack_card
 from export_tools.commands.counting import CountingReporter
-from export_tools.commands.shared import fetcher_for, mac_key
+from export_tools.commands.shared import embedding_place, fetcher_for, mac_key
 from export_tools.convert.convert import convert
 from export_tools.evaluate.annotations import read_annotations
 from export_tools.evaluate.detection import detector_alone, detector_and_mesh, run_detection
@@ -43,7 +43,7 @@ from export_tools.evaluate.verification import run_verification
 from export_tools.precision.pictures import folder_sources, photo_sources
 from export_tools.precision.record import observe_pack
 from export_tools.report.engines import find_engines
-from export_tools.sources.fetch import default_cache, fetch_photos
+from export_tools.sources.fetch import fetch_photos
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -83,7 +83,7 @@ def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:
 
 
 def _faces(options: argparse.Namespace, pack: Pack, config: Config) -> DeviceFaces:
-    cache = None if options.no_embeddings else options.embeddings or default_cache().parent / "embeddings"
+    cache = None if options.no_embeddings else embedding_place(options)
     return DeviceFaces(pack, config, cache=cache, workers=options.workers, face=options.face)
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from device.keys import KeyFile, StateKeys
 from device.store.files import DATABASE_NAME
+from export_tools.evaluate.cache import CachePlace
 from export_tools.sources.fetch import Fetcher, default_cache
 
 DEFAULT_STATE: Final = ".doorward"
@@ -98,7 +99,17 @@ def fetcher_for(options: argparse.Namespace) -> Fetcher:
 def mac_key(options: argparse.Namespace, *, create: bool) -> bytes:
     """The key that seals packs; made only where no database was written under another one. Raises StateError."""
     create = create and not (options.state / DATABASE_NAME).exists()
-    return StateKeys.derive(KeyFile(options.key_file or options.state / "state.key", create=create).load()).pack_mac
+    return _keys(options, create=create).pack_mac
+
+
+def embedding_place(options: argparse.Namespace) -> CachePlace:
+    """Where embeddings are kept, sealed with the state's key. Raises StateError."""
+    folder = options.embeddings or default_cache().parent / "embeddings"
+    return CachePlace(folder, _keys(options, create=False).evaluation_cache)
+
+
+def _keys(options: argparse.Namespace, *, create: bool) -> StateKeys:
+    return StateKeys.derive(KeyFile(options.key_file or options.state / "state.key", create=create).load())
 
 
 def print_json(value: Any) -> None:

@@ -1,13 +1,19 @@
 """Embeddings kept from one evaluation to the next: one file per pipeline, keyed by the SHA-256 of the picture's bytes.
 
-An entry is used only by the pipeline that made it: the file names, and holds, the identity of models and settings. What
-cannot be read is left aside with a note and made anew. The file holds templates of whoever is in the pictures, without
-names; it is readable by its owner only. Delete it together with the pictures.
+A door's threshold is derived from them, so whoever can write the file could open the door. It is sealed with a key of
+the state directory and read only where nobody else can write; whatever is not so is left aside with a note, and made
+anew. An entry is used only by the pipeline that made it: the file holds the identity of models and settings. It holds
+templates of whoever is in the pictures, without names; it is readable by its owner only. Delete it together with the
+pictures.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import io
 import os
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -20,10 +26,24 @@ from numpy.typing import NDArray
 
 from device.errors import StateError
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _DIGEST_BYTES: Final = 32
-#: A hundred times the largest public set for this purpose.
-_MAX_BYTES: Final = 4 * 1024**3
+#: A million faces of 128 numbers.
+_MAX_BYTES: Final = 1 << 30
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlace:
+    """Where embeddings are kept, and what vouches for them.
+
+    Attributes:
+        folder: Made where it is missing.
+        key: 32 bytes, :attr:`device.keys.StateKeys.evaluation_cache`.
+    """
+
+    folder: Path
+    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +61,17 @@ class Entry:
     usable: bool
 
 
+_DAMAGE: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 NO_FACE: Final = Entry(vector=None, upright=None, usable=False)
 
 
@@ -49,38 +80,47 @@ class EmbeddingCache:
     """Entries by digest.
 
     Args:
-        path: Where the file is, or will be; None keeps everything in memory.
+        place: Where the file is, or will be; None keeps everything in memory.
         identity: 64 hex digits of the pipeline.
     """
 
-    path: Path | None
+    place: CachePlace | None
     identity: str
     _entries: dict[bytes, Entry] = field(default_factory=dict)
     _unsaved: int = 0
 
     @classmethod
-    def open(cls, folder: Path | None, *, identity: str) -> tuple[EmbeddingCache, str | None]:
-        """The cache of a pipeline in a folder, and what has to be said about it: why the file is not used."""
-        if folder is None:
-            return cls(None, identity), None
-        path = folder / f"embeddings-{identity[:16]}.npz"
-        cache = cls(path, identity)
+    def open(cls, place: CachePlace | None, *, identity: str) -> tuple[EmbeddingCache, str | None]:
+        """The cache of a pipeline, and what has to be said about it: why its file, or its folder, is not used."""
+        cache = cls(place, identity)
+        path = cache.path
+        if place is None or path is None:
+            return cache, None
         try:
-            cache._entries = _load(path, identity)
+            folder = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return cache, None
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            KeyError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as exc:
+        except OSError as exc:
+            return cls(None, identity), f"the folder {place.folder} is not used: {exc.strerror}"
+        try:
+            if fault := _not_ours(os.fstat(folder)):
+                return cls(None, identity), f"the folder {place.folder} is not used: {fault}"
+            cache._entries = _load(_read(path.name, folder), place.key, identity)
+        except FileNotFoundError:
+            return cache, None
+        except _DAMAGE as exc:
             return cache, f"the cache {path} is not used ({_reason(exc)}); it is made anew"
+        finally:
+            os.close(folder)
         return cache, None
+
+    @property
+    def path(self) -> Path | None:
+        """The file; it has another name for each key, so that two state directories can share a folder."""
+        if self.place is None:
+            return None
+        name = hmac.digest(self.place.key, bytes.fromhex(self.identity), hashlib.sha256).hex()[:16]
+        return self.place.folder / f"embeddings-{name}.cache"
 
     def __len__(self) -> int:
         """How many pictures it knows."""
@@ -102,15 +142,18 @@ class EmbeddingCache:
 
     def save(self) -> None:
         """Write the file if anything is new: beside its place, then moved there. Raises StateError."""
-        path = self.path
-        if path is None or not self._unsaved:
+        place, path = self.place, self.path
+        if place is None or path is None or not self._unsaved:
             return
+        content = io.BytesIO()
+        np.savez(content, **_arrays(self._entries, self.identity))
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # NamedTemporaryFile makes it 0600.
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
                 try:
-                    np.savez(file, **_arrays(self._entries, self.identity))
+                    file.write(hmac.digest(place.key, content.getbuffer(), hashlib.sha256))
+                    file.write(content.getbuffer())
                     file.flush()
                     os.fsync(file.fileno())
                     Path(file.name).replace(path)
@@ -120,7 +163,7 @@ class EmbeddingCache:
         except OSError as exc:
             raise StateError(
                 f"cannot write the cache of embeddings {path}: {exc.strerror or exc}",
-                hint="name a writable folder with --cache, or do without: --no-cache",
+                hint="name a writable folder with --embeddings",
             ) from exc
         self._unsaved = 0
 
@@ -140,11 +183,34 @@ def _arrays(entries: dict[bytes, Entry], identity: str) -> dict[str, Any]:
     }
 
 
-def _load(path: Path, identity: str) -> dict[bytes, Entry]:
-    if path.stat().st_size > _MAX_BYTES:
+def _not_ours(status: os.stat_result) -> str | None:
+    if status.st_uid != os.geteuid():
+        return f"it belongs to user id {status.st_uid}"
+    return "others can write to it" if status.st_mode & _OTHERS_WRITE else None
+
+
+def _read(name: str, folder: int) -> bytes:
+    """The file's bytes. Raises OSError, ValueError where somebody else could have written it."""
+    # Without O_NONBLOCK a FIFO would wait for ever.
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is no file")
+        if fault := _not_ours(status):
+            raise ValueError(fault)
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
         raise ValueError("it is too large")
-    # Opened here, because np.load leaves a file open that turns out to be none of its own.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    return data
+
+
+def _load(data: bytes, key: bytes, identity: str) -> dict[bytes, Entry]:
+    """What a file holds; nothing of it is parsed before its seal has been verified."""
+    content = memoryview(data)[_DIGEST_BYTES:]
+    if not hmac.compare_digest(data[:_DIGEST_BYTES], hmac.digest(key, content, hashlib.sha256)):
+        raise ValueError("it was not sealed with the key of this state directory, or it is damaged")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         if int(stored["format"]) != _FORMAT or stored["identity"].tobytes().hex() != identity:
             raise ValueError("it is of another pipeline")
         digests, found, usable = stored["digests"], stored["found"], stored["usable"]

@@ -23,7 +23,7 @@ from device.config import Config
 from device.errors import PhotoError, UsageError
 from device.vision.manifest import Role
 from device.vision.pack import Pack
-from export_tools.evaluate.cache import EmbeddingCache, Entry
+from export_tools.evaluate.cache import CachePlace, EmbeddingCache, Entry
 from export_tools.evaluate.files import told
 from export_tools.evaluate.results.common import Source
 from export_tools.evaluate.worker import Processed, WhichFace, Worker, read_bytes
@@ -80,7 +80,7 @@ class DeviceFaces:
     Args:
         pack: The opened pack.
         config: The device's configuration; its thread count is per worker.
-        cache: Folder of cached embeddings; None keeps nothing.
+        cache: Where embeddings are kept; None keeps nothing.
         workers: Pictures at once; each worker has sessions of its own.
         face: Of several faces the largest, as the door does, or the most central, as pictures cut around one person
             want it.
@@ -94,7 +94,7 @@ class DeviceFaces:
         pack: Pack,
         config: Config,
         *,
-        cache: Path | None,
+        cache: CachePlace | None,
         workers: int = 1,
         face: WhichFace = "largest",
     ) -> None:
@@ -156,6 +156,8 @@ class DeviceFaces:
             else:
                 entries[file] = entry
         cached = len(entries)
+        if cached:
+            reporter.note(f"{cached} of {len(unique)} pictures are known from the cache {cache.path}")
         reporter.begin("pictures", total=len(unique), done=cached)
         try:
             for done in self._process(unknown):

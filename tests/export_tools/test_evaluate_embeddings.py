@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -17,7 +19,7 @@ from device.errors import PhotoError, UsageError
 from device.keys import StateKeys
 from device.vision.pack import Pack, load_pack
 from device.wiring.models import load_vision
-from export_tools.evaluate.cache import EmbeddingCache, Entry
+from export_tools.evaluate.cache import CachePlace, EmbeddingCache, Entry
 from export_tools.evaluate.embeddings import DeviceFaces
 from export_tools.evaluate.pairs import read_pairs
 from export_tools.evaluate.verification import run_verification
@@ -25,6 +27,7 @@ from export_tools.sources.download import Silent
 from tests.export_tools.lfw_like import write_pairs, write_set
 
 IDENTITY = "ab" * 32
+KEY = b"k" * 32
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +85,7 @@ def test_files_that_are_no_pictures_are_counted_and_named(pack: Pack, small_set:
     for number in (3, 4):
         (tmp_path / "Biden" / f"Biden_{number:04d}.jpg").write_bytes(b"\xff\xd8\xff but no JPEG")
     files = sorted((tmp_path / "Biden").iterdir())[:6]
-    faces = DeviceFaces(pack, Config(), cache=tmp_path / "cache")
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(tmp_path / "cache", KEY))
     with pytest.raises(PhotoError) as caught:
         faces.embed(files, reporter=Silent())
     assert "2 files" in caught.value.message
@@ -102,7 +105,7 @@ def test_no_worker_is_refused(pack: Pack) -> None:
 def test_a_second_evaluation_takes_every_picture_from_the_cache(pack: Pack, small_set: Path, tmp_path: Path) -> None:
     """The same figures, no inference; a copy under another name is known too."""
     pairs = read_pairs(write_pairs(tmp_path / "list", folds=3, per_kind=10, per_person=30), images=small_set)
-    faces = DeviceFaces(pack, Config(), cache=tmp_path / "cache", workers=2)
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(tmp_path / "cache", KEY), workers=2)
     first = run_verification(pairs, embedder=faces, threshold=0.9547)
     second = run_verification(pairs, embedder=faces, threshold=0.9547)
     assert (first.effort.cached, second.effort.cached) == (0, len(pairs.pictures))
@@ -122,7 +125,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(pack: Pack, small_se
                 raise KeyboardInterrupt
 
     files = sorted(small_set.glob("*/*.jpg"))
-    faces = DeviceFaces(pack, Config(), cache=tmp_path, workers=2)
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(tmp_path, KEY), workers=2)
     with pytest.raises(KeyboardInterrupt):
         faces.embed(files, reporter=Impatient())
     assert faces.embed(files[:40], reporter=Silent()).cached >= 16
@@ -149,43 +152,156 @@ def test_the_most_central_face_is_chosen_where_asked(pack: Pack, tmp_path: Path,
 def test_another_model_or_setting_has_another_cache(pack: Pack, small_set: Path, tmp_path: Path) -> None:
     """The most central face is another question than the largest."""
     file = sorted(small_set.glob("*/*.jpg"))[:1]
-    DeviceFaces(pack, Config(), cache=tmp_path).embed(file, reporter=Silent())
-    assert DeviceFaces(pack, Config(), cache=tmp_path, face="central").embed(file, reporter=Silent()).cached == 0
+    DeviceFaces(pack, Config(), cache=CachePlace(tmp_path, KEY)).embed(file, reporter=Silent())
+    assert (
+        DeviceFaces(pack, Config(), cache=CachePlace(tmp_path, KEY), face="central")
+        .embed(file, reporter=Silent())
+        .cached
+        == 0
+    )
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "replaced", "another"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "replaced", "another pipeline", "another key"])
 def test_a_damaged_cache_is_made_anew_with_a_note(damage: str, tmp_path: Path) -> None:
     """It is neither used nor the end of the evaluation."""
     path = _cache(tmp_path)
     data = path.read_bytes()
+    identity, key = IDENTITY, KEY
     if damage == "cut":
         path.write_bytes(data[: len(data) // 2])
     elif damage == "flipped":
         vector = np.array([0.6, 0.8], np.float32).tobytes()
         path.write_bytes(data.replace(vector, vector[:-1] + b"\x00"))
+    elif damage == "empty":
+        path.write_bytes(b"")
     elif damage == "replaced":
         path.write_bytes(b"not a cache")
     else:
-        path.rename(tmp_path / f"embeddings-{'cd' * 8}.npz")
-    identity = "cd" * 32 if damage == "another" else IDENTITY
-    cache, note = EmbeddingCache.open(tmp_path, identity=identity)
+        identity, key = ("cd" * 32, KEY) if damage == "another pipeline" else (IDENTITY, b"o" * 32)
+        place = EmbeddingCache(CachePlace(tmp_path, key), identity).path
+        assert place is not None
+        path.rename(place)
+    cache, note = EmbeddingCache.open(CachePlace(tmp_path, key), identity=identity)
     assert len(cache) == 0
     assert note is not None
     assert "made anew" in note
     cache.put(b"\x01" * 32, Entry(vector=None, upright=None, usable=False))
     cache.save()
-    assert EmbeddingCache.open(tmp_path, identity=identity)[1] is None
+    assert EmbeddingCache.open(CachePlace(tmp_path, key), identity=identity)[1] is None
 
 
 def _cache(folder: Path) -> Path:
-    cache, note = EmbeddingCache.open(folder, identity=IDENTITY)
+    cache, note = EmbeddingCache.open(CachePlace(folder, KEY), identity=IDENTITY)
     assert note is None
     vector = np.array([0.6, 0.8], np.float32)
     cache.put(b"\x01" * 32, Entry(vector=vector, upright=vector[::-1].copy(), usable=True))
     cache.put(b"\x02" * 32, Entry(vector=None, upright=None, usable=False))
     cache.save()
-    return next(folder.glob("*.npz"))
+    assert cache.path is not None
+    return cache.path
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_cache_that_others_can_write_is_not_used(mode: int, tmp_path: Path) -> None:
+    """A door's threshold is derived from it; what is written in its place is private again."""
+    path = _cache(tmp_path)
+    path.chmod(mode)
+    cache, note = EmbeddingCache.open(CachePlace(tmp_path, KEY), identity=IDENTITY)
+    assert len(cache) == 0
+    assert note is not None
+    assert "others can write" in note
+    cache.put(b"\x01" * 32, Entry(vector=None, upright=None, usable=False))
+    cache.save()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_cache_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a folder of another user; nothing is written there."""
+    path = _cache(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    cache, note = EmbeddingCache.open(CachePlace(tmp_path, KEY), identity=IDENTITY)
+    assert (len(cache), cache.path) == (0, None)
+    assert note is not None
+    assert "user id" in note
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_a_folder_that_others_can_write_keeps_no_embeddings(mode: int, tmp_path: Path) -> None:
+    """Neither are they read there, nor written."""
+    path = _cache(tmp_path / "folder")
+    before = path.read_bytes()
+    path.parent.chmod(mode)
+    cache, note = EmbeddingCache.open(CachePlace(path.parent, KEY), identity=IDENTITY)
+    assert len(cache) == 0
+    assert note is not None
+    assert "others can write" in note
+    cache.put(b"\x03" * 32, Entry(vector=None, upright=None, usable=False))
+    cache.save()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_a_cache_that_is_no_file_is_not_used(kind: str, tmp_path: Path) -> None:
+    """A FIFO does not hang the evaluation, and a link is not followed."""
+    path = _cache(tmp_path / "folder")
+    path.rename(tmp_path / "elsewhere")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.mkdir()
+    cache, note = EmbeddingCache.open(CachePlace(path.parent, KEY), identity=IDENTITY)
+    assert len(cache) == 0
+    assert note is not None
+    assert "not used" in note
+
+
+def test_a_poisoned_cache_changes_no_embedding(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """Vectors that somebody without the key put there are not those a threshold is derived from."""
+    files = sorted(small_set.glob("*/*.jpg"))[:2]
+    place = CachePlace(tmp_path, KEY)
+    honest = DeviceFaces(pack, Config(), cache=place).embed(files, reporter=Silent())
+    forged = EmbeddingCache(CachePlace(tmp_path, b"f" * 32), DeviceFaces(pack, Config(), cache=None).source.identity)
+    vector = np.eye(1, 128, dtype=np.float32)[0]
+    for file in files:
+        digest = hashlib.sha256(file.read_bytes()).digest()
+        forged.put(digest, Entry(vector=vector, upright=vector, usable=True))
+    forged.save()
+    theirs, ours = forged.path, EmbeddingCache(place, forged.identity).path
+    assert theirs is not None
+    assert ours is not None
+    theirs.replace(ours)
+    found = DeviceFaces(pack, Config(), cache=place).embed(files, reporter=Silent())
+    assert found.cached == 0
+    assert np.array_equal(found.vectors, honest.vectors)
+
+
+def test_two_state_directories_share_a_folder_without_undoing_each_other(tmp_path: Path) -> None:
+    """Each has a file of its own."""
+    _cache(tmp_path)
+    other, note = EmbeddingCache.open(CachePlace(tmp_path, b"o" * 32), identity=IDENTITY)
+    assert (len(other), note) == (0, None)
+    other.put(b"\x01" * 32, Entry(vector=None, upright=None, usable=False))
+    other.save()
+    assert len(EmbeddingCache.open(CachePlace(tmp_path, KEY), identity=IDENTITY)[0]) == 2
+
+
+def test_how_many_pictures_came_from_the_cache_is_told(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """Whoever reads a threshold learns what it rests on."""
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    files = sorted(small_set.glob("*/*.jpg"))[:3]
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(tmp_path, KEY))
+    faces.embed(files[:2], reporter=Noting())
+    assert notes == []
+    faces.embed(files, reporter=Noting())
+    assert [note.partition(" are ")[0] for note in notes] == ["2 of 3 pictures"]
 
 
 def test_a_cache_gives_back_what_it_was_given_and_is_private(tmp_path: Path) -> None:
@@ -193,7 +309,7 @@ def test_a_cache_gives_back_what_it_was_given_and_is_private(tmp_path: Path) -> 
     path = _cache(tmp_path / "folder")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
-    cache, note = EmbeddingCache.open(path.parent, identity=IDENTITY)
+    cache, note = EmbeddingCache.open(CachePlace(path.parent, KEY), identity=IDENTITY)
     assert note is None
     found, nobody = cache.get(b"\x01" * 32), cache.get(b"\x02" * 32)
     assert found is not None
@@ -216,7 +332,7 @@ def test_no_damage_leaves_the_cache_with_another_vector(
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(bytes(content))
-    cache, _ = EmbeddingCache.open(path.parent, identity=IDENTITY)
+    cache, _ = EmbeddingCache.open(CachePlace(path.parent, KEY), identity=IDENTITY)
     found = cache.get(b"\x01" * 32)
     if found is not None:
         assert found.vector is not None

@@ -10,6 +10,7 @@ import pytest
 from device.config import Config
 from device.keys import StateKeys
 from device.vision.pack import load_pack
+from export_tools.evaluate.cache import CachePlace
 from export_tools.evaluate.embeddings import DeviceFaces
 from export_tools.evaluate.pairs import read_pairs
 from export_tools.evaluate.verification import run_verification
@@ -29,7 +30,7 @@ def test_six_thousand_pairs_of_7700_pictures_take_less_than_ten_minutes(
     pairs = read_pairs(write_pairs(tmp_path / "list", folds=10, per_kind=300, per_person=3850), images=images)
     assert (len(pairs.pairs), len(pairs.pictures)) == (6000, 7700)
     pack = load_pack(door_pack, mac_key=door_keys.pack_mac)
-    faces = DeviceFaces(pack, Config(), cache=tmp_path / "cache", workers=2)
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(tmp_path / "cache", door_keys.evaluation_cache), workers=2)
     started = time.monotonic()
     first = run_verification(pairs, embedder=faces, threshold=pack.thresholds.match_cosine)
     assert time.monotonic() - started < LIMIT_S
