@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from device.errors import PackError
 from device.vision.backends.onnx import OnnxSession
@@ -63,11 +63,12 @@ def pack_directory(state: Path, name: str) -> Path:
     return state / "packs" / name
 
 
-def verify_pack(directory: Path, *, mac_key: bytes) -> Pack:
-    """Open a pack and check every file in it. Raises PackError."""
-    pack = load_pack(directory, mac_key=mac_key)
-    for entry in pack.manifest.files:
-        pack.read_file(entry)
+def verify_pack(
+    directory: Path, *, mac_key: bytes, signed_by: Ed25519PublicKey | None = None, name: str | None = None
+) -> Pack:
+    """Open a pack as :func:`device.vision.pack.load_pack` does and check every file in it. Raises PackError."""
+    pack = load_pack(directory, mac_key=mac_key, signed_by=signed_by, name=name)
+    pack.require_whole()
     return pack
 
 

@@ -123,6 +123,7 @@ def verify(
     *,
     mac_key: bytes,
     signed_by: Ed25519PublicKey | None = None,
+    name: str | None = None,
     backends: Sequence[Backend] | None = None,
 ) -> Verification:
     """Check a pack to the byte, then run its models. Drift is told, not raised: see :meth:`Verification.require`.
@@ -131,14 +132,14 @@ def verify(
         directory: The folder of the pack.
         mac_key: 32 bytes, :attr:`device.keys.StateKeys.pack_mac`.
         signed_by: Whose signature the manifest must carry.
+        name: Which pack it must be.
         backends: What runs the models; :func:`backends_of` the pack if None.
 
     Raises:
         PackError: Seal, signature, manifest, a file or the golden vectors are not what they should be.
     """
-    pack = load_pack(directory, mac_key=mac_key, signed_by=signed_by)
-    for entry in pack.manifest.files:
-        pack.read_file(entry)
+    pack = load_pack(directory, mac_key=mac_key, signed_by=signed_by, name=name)
+    pack.require_whole()
     vectors = pack.read_file(pack.manifest.golden)
     rows: list[DriftRow] = []
     for role, entry in pack.manifest.models.items():

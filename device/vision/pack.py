@@ -103,19 +103,37 @@ class Pack:
             )
         raise _refuse(self.directory, f"{where} does not have the sha256 in the manifest", reason="altered")
 
+    def require_whole(self) -> None:
+        """Check the folder and every file in it. Raises PackError as :meth:`read`, and ``extra_file``."""
+        _compare_folder(self)
+        for entry in self.manifest.files:
+            self.read_file(entry)
 
-def load_pack(directory: Path, *, mac_key: bytes, signed_by: Ed25519PublicKey | None = None) -> Pack:
+
+def load_pack(
+    directory: Path, *, mac_key: bytes, signed_by: Ed25519PublicKey | None = None, name: str | None = None
+) -> Pack:
     """Open a pack: authenticate the manifest, then parse it, then compare the folder with it.
 
     Args:
         directory: The folder of the pack.
         mac_key: 32 bytes, :attr:`device.keys.StateKeys.pack_mac`.
         signed_by: Whose signature the manifest must carry; without it a signature is not looked at.
+        name: Which pack it must be; the name of the folder proves nothing.
 
     Raises:
         PackError: ``missing``, ``symlink``, ``unreadable``, ``mac_malformed``, ``wrong_key``, ``manifest_altered``,
-            ``unsigned``, ``wrong_signature``, ``schema`` or ``extra_file``.
+            ``unsigned``, ``wrong_signature``, ``schema``, ``wrong_pack`` or ``extra_file``.
     """
+    pack = load_manifest(directory, mac_key=mac_key, signed_by=signed_by, name=name)
+    _compare_folder(pack)
+    return pack
+
+
+def load_manifest(
+    directory: Path, *, mac_key: bytes, signed_by: Ed25519PublicKey | None = None, name: str | None = None
+) -> Pack:
+    """A pack of which only the manifest was looked at: files may be missing. Otherwise as :func:`load_pack`."""
     manifest_bytes = _read_file(directory, MANIFEST_NAME, limit=_MAX_MANIFEST_BYTES + 1)
     _verify_mac(
         manifest_bytes, _read_file(directory, MAC_NAME, limit=_MAX_MAC_BYTES + 1), mac_key=mac_key, directory=directory
@@ -130,9 +148,9 @@ def load_pack(directory: Path, *, mac_key: bytes, signed_by: Ed25519PublicKey | 
         raise _refuse(
             directory, f"the manifest of {directory} is not of this version: {place}: {first['msg']}", reason="schema"
         ) from exc
-    pack = Pack(directory=directory, manifest=manifest)
-    _compare_folder(pack)
-    return pack
+    if name is not None and manifest.pack != name:
+        raise _refuse(directory, f"{directory} is the pack {manifest.pack!r}, not {name!r}", reason="wrong_pack")
+    return Pack(directory=directory, manifest=manifest)
 
 
 def write_manifest(

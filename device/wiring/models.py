@@ -46,7 +46,7 @@ def open_pack(state: Path, config: Config, keys: StateKeys) -> Pack:
             reason="missing",
             hint=f"doorward-export build --pack {config.models.pack} --state {state}",
         )
-    return load_pack(directory, mac_key=keys.pack_mac, signed_by=_signer(config))
+    return load_pack(directory, mac_key=keys.pack_mac, signed_by=_signer(config), name=config.models.pack)
 
 
 def _signer(config: Config) -> Ed25519PublicKey | None:
@@ -57,8 +57,7 @@ def _signer(config: Config) -> Ed25519PublicKey | None:
 def _is_whole(directory: Path, pack: Pack, keys: StateKeys, config: Config) -> bool:
     try:
         found = load_pack(directory, mac_key=keys.pack_mac, signed_by=_signer(config))
-        for entry in found.manifest.files:
-            found.read_file(entry)
+        found.require_whole()
     except PackError:
         return False
     return found.manifest == pack.manifest

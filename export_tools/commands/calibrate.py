@@ -77,7 +77,7 @@ def _calibrate(options: argparse.Namespace) -> None:
         raise UsageError("a door has people and attempts", hint="give --people and --attempts-per-day above 0")
     key = mac_key(options, create=False)
     directory = pack_directory(options.state, options.pack)
-    pack = verify_pack(directory, mac_key=key)
+    pack = verify_pack(directory, mac_key=key, name=options.pack)
     sign_with = signing_key(options.sign_with) if options.sign_with else None
     if not options.dry_run:
         _require_same_signer(pack, sign_with, mac_key=key)

@@ -78,7 +78,8 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:
-    pack = load_pack(pack_directory(options.state, options.pack), mac_key=mac_key(options, create=False))
+    directory = pack_directory(options.state, options.pack)
+    pack = load_pack(directory, mac_key=mac_key(options, create=False), name=options.pack)
     return pack, load_config(options.config)
 
 

@@ -52,7 +52,7 @@ def public_key(text: str) -> Ed25519PublicKey:
 def _verify(options: argparse.Namespace) -> None:
     signed_by = public_key(options.signed_by) if options.signed_by else None
     directory = pack_directory(options.state, options.pack)
-    found = verify(directory, mac_key=mac_key(options, create=False), signed_by=signed_by)
+    found = verify(directory, mac_key=mac_key(options, create=False), signed_by=signed_by, name=options.pack)
     if options.json:
         print_json(
             {
