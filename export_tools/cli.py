@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
+from device.commands.output import complain
 from device.errors import DoorwardError, UsageError
 from export_tools.commands import build, calibrate, convert, embedder, evaluate, fetch, quantize, report, verify
 
@@ -45,7 +46,7 @@ def run(arguments: list[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         options.action(options)
     except DoorwardError as exc:
-        sys.stderr.write(f"error: {exc.message}\n" + (f"hint: {exc.hint}\n" if exc.hint else ""))
+        complain(exc.message, hint=exc.hint)
         return exc.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; call this again and it goes on where it stopped\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from device.clock import SystemClock
+from device.commands.output import say
 from device.config import load_config
 from device.errors import PackError, UsageError
 from device.vision.manifest import ScoringRule
@@ -112,7 +112,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     if options.json:
         print_json(_described(found, budgets, written))
     else:
-        sys.stdout.write("\n".join(_told(found, budgets, before=pack, written=written)) + "\n")
+        say("\n".join(_told(found, budgets, before=pack, written=written)))
     if not proven and not options.dry_run:
         raise UsageError(
             f"{found.target.comparisons} comparisons do not prove a false match rate of {found.target.target:.3g}:"

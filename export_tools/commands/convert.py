@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from device.commands.output import say
 from device.errors import UsageError
 from device.vision.manifest import PRECISIONS, ROLES, Role
 from export_tools.build import read_sources
@@ -55,7 +55,7 @@ def _convert(options: argparse.Namespace) -> None:
     if options.json:
         print_json(found)
         return
-    sys.stdout.write(f"{found['model_id']}: {options.out}, {len(data):,} bytes\n")
+    say(f"{found['model_id']}: {options.out}, {len(data):,} bytes")
 
 
 def reference_of(card: PackCard, role: Role, fetcher: Fetcher) -> bytes:

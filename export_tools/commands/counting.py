@@ -5,6 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from export_tools.commands.shared import print_line
+
 
 class CountingReporter:
     """A bar per task and one line per note; without a terminal, only the notes."""
@@ -36,4 +38,4 @@ class CountingReporter:
 
     def note(self, text: str) -> None:
         """One line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_line(self._console, text)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from device.commands.output import say
 from device.errors import NotFoundError, PackError, UsageError
 from device.vision.manifest import Licence, Preprocessing
 from export_tools.cards import EmbedderCard
@@ -76,7 +77,7 @@ def _describe(options: argparse.Namespace) -> None:
     elif out is None:
         sys.stdout.write(card_text(card))
     else:
-        sys.stdout.write("\n".join(_told(card, out, folder=options.model.parent)) + "\n")
+        say("\n".join(_told(card, out, folder=options.model.parent)))
 
 
 def _told(card: EmbedderCard, out: Path, *, folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from device.camera.photo import read_photo
+from device.commands.output import say
 from device.config import Config, load_config
 from device.errors import NotFoundError, UsageError
 from device.types import Box, Image
@@ -74,7 +75,7 @@ def evaluate(options: argparse.Namespace) -> None:
         return
     if options.json is not None:
         write_whole(Path(options.json), text)
-    sys.stdout.write("\n".join(told(result)) + "\n")
+    say("\n".join(told(result)))
 
 
 def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from device.commands.output import say
 from device.errors import UsageError
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
 from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
@@ -41,7 +41,7 @@ def _fetch(options: argparse.Namespace) -> None:
         print_json({"pack": options.pack, "files": {name: str(path) for name, path in paths.items()}})
         return
     for source in sources:
-        sys.stdout.write(f"ok  {paths[source.file]}  sha256 {source.sha256[:16]}...\n")
+        say(f"ok  {paths[source.file]}  sha256 {source.sha256[:16]}...")
 
 
 def _photos(options: argparse.Namespace) -> None:
@@ -56,4 +56,4 @@ def _photos(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"folder": str(folder), "photos": sorted(photos)})
         return
-    sys.stdout.write(f"{len(photos)} photographs of public figures: {folder}\n")
+    say(f"{len(photos)} photographs of public figures: {folder}")

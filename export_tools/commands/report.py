@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from device.errors import NotFoundError, UsageError
 from export_tools.commands.pictures import add_calibration, calibration_folder
-from export_tools.commands.shared import add_sources, fetcher_for
+from export_tools.commands.shared import add_sources, fetcher_for, print_line
 from export_tools.evaluate.tables import write_whole
 from export_tools.report.result import ReportResult, read_report
 
@@ -57,7 +57,7 @@ def _report(options: argparse.Namespace) -> None:
         write_folder(options.csv, report_tables(result))
     if options.html is not None:
         write_whole(options.html, _page(result))
-        sys.stderr.write(f"the report is in {options.html}\n")
+        print_line(Console(stderr=True), f"the report is in {options.html}")
 
 
 def _page(result: ReportResult) -> str:
@@ -145,8 +145,7 @@ class TerminalSteps:
         if self._task is not None:
             self._progress.update(self._task, completed=self._begun - 1, description=what)
         else:
-            line = f"{self._begun} of {self._total}: {what}"
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            print_line(self._console, f"{self._begun} of {self._total}: {what}")
 
     def end(self) -> None:
         """Take the bar away."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from device.commands.output import visible
 from device.keys import KeyFile, StateKeys
 from device.store.files import DATABASE_NAME
 from export_tools.evaluate.cache import CachePlace
@@ -54,7 +55,12 @@ class TerminalReporter:
 
     def note(self, text: str) -> None:
         """One line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_line(self._console, text)
+
+
+def print_line(console: Console, text: str) -> None:
+    """A line as it is: names out of files neither style it nor drive the terminal."""
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _short(name: str) -> str:

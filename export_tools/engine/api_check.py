@@ -23,6 +23,7 @@ from typing import Annotated, Final, Literal
 import yaml
 from pydantic import Field
 
+from device.commands.output import complain
 from device.errors import DoorwardError, PackError
 from device.vision.manifest import Strict
 from export_tools.engine import inspect_bindings
@@ -223,7 +224,7 @@ def main() -> int:
     try:
         text, missing = check(Fetcher(cache=options.cache, mirror=options.mirror, offline=options.offline))
     except DoorwardError as exc:
-        sys.stderr.write(f"error: {exc.message}\n" + (f"hint: {exc.hint}\n" if exc.hint else ""))
+        complain(exc.message, hint=exc.hint)
         return exc.exit_code
     if options.out:
         options.out.write_text(text, encoding="utf-8")

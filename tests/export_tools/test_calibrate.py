@@ -461,6 +461,19 @@ def test_a_real_pack_is_calibrated(command: list[str], state: Path, capsys: pyte
     assert "Obama" not in thresholds.measurement
 
 
+def test_a_folder_name_drives_no_terminal(
+    command: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The people most alike are told by the names of their folders, without what a name may hide."""
+    (tmp_path / "set").mkdir()
+    for person in pictures.iterdir():
+        shutil.copytree(person, tmp_path / "set" / f"{person.name}\x1b[2J\x9b31m")
+    assert run([*command, "--images", str(tmp_path / "set"), "--dry-run"]) == 0
+    told = capsys.readouterr()
+    assert "Obama" in told.out
+    assert not set(told.out + told.err) & {"\x1b", "\x9b"}
+
+
 def test_a_dry_run_and_its_json_change_nothing(
     command: list[str], state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
