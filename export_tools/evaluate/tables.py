@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from device.audit.export import safe_cell
 from device.errors import UsageError
 from export_tools.evaluate.results.common import Result
 
@@ -97,11 +98,11 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
 
 
 def _table(columns: Mapping[str, Sequence[object]]) -> str:
-    """Columns of one length, or one shorter (a histogram has one edge more than bins), as CSV; None is empty."""
+    """Columns of one length, or one shorter (a histogram has one edge more than bins), as CSV; None is empty, text stays text."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(safe_cell, columns))
     for row in range(max((len(values) for values in columns.values()), default=0)):
         cells = (values[row] if row < len(values) else None for values in columns.values())
-        writer.writerow("" if cell is None else cell for cell in cells)
+        writer.writerow("" if cell is None else safe_cell(cell) for cell in cells)
     return out.getvalue()

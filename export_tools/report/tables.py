@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from device.audit.export import safe_cell
 from export_tools.report.result import ModelFigures, PrecisionFigures, ReportResult
 
 MODEL_COLUMNS = (
@@ -59,10 +60,5 @@ def _csv(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows(["" if cell is None else _inert(cell) for cell in row] for row in rows)
+    writer.writerows(["" if cell is None else safe_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
-
-
-def _inert(cell: object) -> object:
-    """Text that a spreadsheet would take for a formula is kept text."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell

