@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -84,14 +85,14 @@ def _told(card: EmbedderCard, out: Path, *, folder: Path) -> list[str]:
     model = card.model
     how = model.preprocessing
     batch, dimension = model.input.shape[0] or "free", model.outputs[0].shape[1]
-    command = f"doorward-export build --embedder {out} --mirror {folder}"
+    command = ["doorward-export", "build", f"--embedder={out}", f"--mirror={folder}"]
     if not model.licence.commercial_use:
-        command += " --accept-non-commercial"
+        command.append("--accept-non-commercial")
     return [
         f"written: {out}",
         f"model    {model.name}: batch {batch}, {dimension} dimensions from {model.outputs[0].source}",
         f"fed with {how.colour}, (value - {how.mean:g}) / {how.divisor:g}: hold this against its publisher's own code",
-        f"next     {command}",
+        f"next     {shlex.join(command)}",
         "then     doorward-export calibrate: no door opens with an embedder that was not calibrated",
     ]
 

@@ -98,7 +98,7 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
 
 
 def _table(columns: Mapping[str, Sequence[object]]) -> str:
-    """Columns of one length, or one shorter (a histogram has one edge more than bins), as CSV; None is empty, text stays text."""
+    """Columns of one length, or one shorter (a histogram has one edge more than bins), as CSV; None is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(safe_cell, columns))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,18 @@ def test_an_output_name_out_of_a_model_drives_no_terminal(tmp_path: Path, capsys
     _describe(sface_like(output=HOSTILE), tmp_path)
     told = capsys.readouterr()
     assert _is_inert(told.out + told.err)
+
+
+def test_the_command_that_comes_next_can_be_pasted_whatever_the_folder_is_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell sees one argument, and runs nothing out of a name."""
+    folder = tmp_path / "a; touch owned; $(touch too) 'b'"
+    folder.mkdir()
+    assert _describe(sface_like(), folder) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("next")]
+    words = shlex.split(line)[1:]
+    assert words == ["doorward-export", "build", f"--embedder={folder / 'card.yaml'}", f"--mirror={folder}"]
 
 
 def test_an_error_about_a_model_drives_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
