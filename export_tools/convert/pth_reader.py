@@ -30,6 +30,8 @@ _MAX_BYTES: Final = 1 << 28
 """No network of a door comes near 256 MiB; a larger file is damage or malice."""
 _MAX_TENSORS: Final = 4096
 _MAX_DIMENSIONS: Final = 8
+_MAX_STATES: Final = 2
+"""PyTorch sets one, its version notes."""
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _PROTOCOL: Final = 1001
 _ORDERED_DICT: Final = "collections.OrderedDict"
@@ -39,7 +41,7 @@ _STORAGES: Final[dict[str, np.dtype[Any]]] = {
     "torch.LongStorage": np.dtype("<i8"),
 }
 _NAMES: Final = frozenset({_ORDERED_DICT, _REBUILD, *_STORAGES})
-_ZIP_BEGIN, _ZIP_END, _ZIP_END_SIZE = b"PK\x03\x04", b"PK\x05\x06", 22
+_ZIP_BEGIN, _ZIP_ENTRY, _ZIP_END, _ZIP_END_SIZE = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", 22
 _ZIP_NOTES: Final = frozenset({"version", ".format_version", ".storage_alignment", ".data/serialization_id"})
 """Entries that PyTorch adds and that say nothing about the tensors."""
 
@@ -111,6 +113,8 @@ def _tensor(name: str, value: Any) -> _Tensor:
         raise damaged(f"the shape of {name!r} is not made of counts")
     if len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS:
         raise damaged(f"{name!r} has {len(shape)} sizes and {len(strides)} strides")
+    if math.prod(max(size, 1) for size in shape) > _MAX_BYTES:
+        raise damaged(f"no array has the shape {shape} of {name!r}")
     if any(size > 1 and found != row for size, found, row in zip(shape, strides, _row_major(shape), strict=True)):
         raise damaged(f"{name!r} is not row-major: shape {shape}, strides {strides}")
     if not _is_count(offset) or offset + math.prod(shape) > storage.count:
@@ -122,7 +126,7 @@ def _is_plain_mapping(value: Any) -> bool:
     """A dict, or an OrderedDict made empty and given nothing but pairs and PyTorch's version notes."""
     if not isinstance(value, Call):
         return isinstance(value, dict)
-    made_empty = value.function.path == _ORDERED_DICT and not value.arguments
+    made_empty = value.function.path == _ORDERED_DICT and not value.arguments and len(value.state) <= _MAX_STATES
     return made_empty and all(isinstance(state, dict) and state.keys() <= {"_metadata"} for state in value.state)
 
 
@@ -198,11 +202,14 @@ def _entries(data: bytes) -> dict[str, bytes]:
     """The contents of an uncompressed zip by the names below its one root; nothing is written to disk."""
     if data[-_ZIP_END_SIZE:][:4] != _ZIP_END or data[-2:] != b"\0\0":
         raise damaged("the zip does not end where its directory ends")
+    # Python reads the whole directory at once, whatever number of entries its end announces.
+    if data.count(_ZIP_ENTRY) > _MAX_TENSORS:
+        raise damaged(f"a zip of more than {_MAX_TENSORS} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
-            if not stored or len(infos) > _MAX_TENSORS or sum(info.file_size for info in infos) > len(data):
+            if not stored or sum(info.file_size for info in infos) > len(data):
                 raise damaged("the zip is compressed, or promises more than it holds")
             contents = [(info.filename, archive.read(info)) for info in infos]
     except _ZIP_DAMAGE as exc:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -51,6 +53,12 @@ def no_deed() -> Iterator[None]:
     finally:
         WATCH.looking = False
     assert not WATCH.seen
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _codec_of_zips() -> None:
+    """Python loads the codec of names in zips when it reads the first one; no attack did that."""
+    read_state_dict(write.File({"a": np.zeros(1, np.float32)}, zipped=True).data())
 
 
 def _read(data: bytes) -> dict[str, Any] | PackError:
@@ -191,6 +199,37 @@ def test_a_memo_bomb_stays_as_small_as_its_text() -> None:
 def test_a_pickle_without_end_is_given_up() -> None:
     """Steps are counted."""
     _refused(write.pickled(b"K\0" * (1 << 18)), reason="unconvertible", sentence="more than 262144 steps")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("zero", range(4))
+def test_an_empty_tensor_of_impossible_size_is_refused(zero: int, zipped: bool) -> None:
+    """Nothing times anything is nothing, but no array has such sides."""
+    shape = tuple(0 if axis == zero else 1 << 28 for axis in range(4))
+    storage = write.reference(key="0", count=1, view=b"" if zipped else b"N")
+    items = write.text("a") + write.tensor(storage, shape=shape, strides=(0, 0, 0, 1))
+    state = write.pickled(write.EMPTY_ORDERED_DICT + b"(" + items + b"u")
+    file = write.File({"a": np.zeros(1, np.float32)}, state=state, zipped=zipped)
+    _refused(file.data(), reason="unconvertible", sentence="shape")
+
+
+def test_states_of_a_mapping_are_few() -> None:
+    """Each is looked at for each tensor that refers to it: a million looks for a few kilobytes."""
+    hooks = write.EMPTY_ORDERED_DICT + (b"}" + write.text("_metadata") + write.EMPTY_ORDERED_DICT + b"sb") * 3
+    storage = write.reference(key="0", count=1)
+    items = write.text("a") + write.tensor(storage, shape=(1,), hooks=hooks)
+    state = write.pickled(write.EMPTY_ORDERED_DICT + b"(" + items + b"u")
+    _refused(write.File({"a": np.zeros(1, np.float32)}, state=state).data(), reason="pickle_code", sentence="hooks")
+
+
+def test_a_zip_of_countless_entries_is_refused_before_its_directory_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its end record says of their number: Python reads them all, 460 MiB of them for 47 MB."""
+    entry = struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, *(0,) * 7, 1, *(0,) * 6) + b"a"
+    directory = entry * 5000
+    begin = b"PK\x03\x04" + bytes(26)
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(directory), len(begin), 0)
+    monkeypatch.delattr(zipfile, "ZipFile")
+    _refused(begin + directory + end, reason="unconvertible", sentence="entries")
 
 
 def test_a_mapping_that_contains_itself_is_refused() -> None:
