@@ -7,7 +7,6 @@ instant, or after a power cut) none, never a mixture; calling this again repairs
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from export_tools.cards import ModelCard, PackCard
 from export_tools.convert.convert import convert
 from export_tools.engine.builder import Batches, build_engine
 from export_tools.precision.artefact import make_artefact
+from export_tools.present import choose_thresholds, find_present, why_stale
 from export_tools.recipe import CONVERTER_REVISION, BuildOptions, Recipe, make_recipe
 from export_tools.sources.download import sync_folder
 from export_tools.sources.fetch import Fetcher
@@ -97,13 +97,13 @@ def build_pack(
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         with locked(target.parent, fetcher.reporter):
-            present = _present(target, mac_key=mac_key, fetcher=fetcher)
-            if present is not None and not options.force:
-                stale = _stale(present, recipe, mac_key=mac_key)
-                if stale is None:
-                    return BuildResult(pack=present, built=False)
-                fetcher.reporter.note(f"{stale}; it is built again")
-            thresholds = _thresholds(recipe, present, options=options, fetcher=fetcher)
+            present = find_present(recipe, target, mac_key=mac_key, reporter=fetcher.reporter)
+            if present is not None and present.sound and not options.force:
+                reason = why_stale(present, recipe)
+                if reason is None:
+                    return BuildResult(pack=Pack(directory=target, manifest=present.manifest), built=False)
+                fetcher.reporter.note(f"{reason}; it is built again")
+            thresholds = choose_thresholds(recipe, present, reporter=fetcher.reporter)
             _build(recipe, thresholds, target=target, mac_key=mac_key, fetcher=fetcher)
     except OSError as exc:
         raise PackError(
@@ -136,48 +136,6 @@ def replace_thresholds(
             hint="see that the state directory is writable and the disk not full",
         ) from exc
     return verify_pack(target, mac_key=mac_key)
-
-
-def _present(target: Path, *, mac_key: bytes, fetcher: Fetcher) -> Pack | None:
-    """The pack that is there, if it is sound."""
-    if not os.path.lexists(target):
-        return None
-    try:
-        return verify_pack(target, mac_key=mac_key)
-    except PackError as exc:
-        fetcher.reporter.note(f"the pack there is not used ({exc.message}); it is built again")
-        return None
-
-
-def _stale(present: Pack, recipe: Recipe, *, mac_key: bytes) -> str | None:
-    """Why a sound pack is not the one that is wanted; None where it is."""
-    if present.manifest.inputs_sha256 != recipe.inputs_sha256:
-        return "the pack there was built from another description"
-    if recipe.options.sign_with is not None:
-        try:
-            load_pack(present.directory, mac_key=mac_key, signed_by=recipe.options.sign_with.public_key())
-        except PackError:
-            return "the pack there is not signed with this key"
-    return None
-
-
-def _thresholds(recipe: Recipe, present: Pack | None, *, options: BuildOptions, fetcher: Fetcher) -> Thresholds | None:
-    """The door's own calibration where there is one and it still applies, else the description's."""
-    found = present.manifest.thresholds if present is not None else None
-    if found is None or found.origin != "calibrated":
-        return recipe.card.thresholds
-    embedder = recipe.embedder_id
-    if found.rule.model_id == embedder:
-        fetcher.reporter.note("the thresholds calibrated for this door are kept")
-        return found
-    if options.drop_calibration:
-        fetcher.reporter.note(f"the thresholds calibrated for {found.rule.model_id} are dropped")
-        return recipe.card.thresholds
-    raise PackError(
-        f"this door's thresholds were calibrated for {found.rule.model_id} and do not hold for {embedder}",
-        reason="calibration",
-        hint="add --drop-calibration, and calibrate again afterwards",
-    )
 
 
 def _build(recipe: Recipe, thresholds: Thresholds | None, *, target: Path, mac_key: bytes, fetcher: Fetcher) -> None:

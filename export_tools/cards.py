@@ -32,6 +32,7 @@ from device.vision.manifest import (
     Text,
     Thresholds,
 )
+from device.yaml_loader import PlainLoader
 from export_tools.sources.pins import Archive, ByteCount, LocalFile, Member, MemberName, PhotoName, Source
 
 MODELS_DIRECTORY: Final = Path(__file__).resolve().parent.parent / "models"
@@ -138,6 +139,11 @@ class PackCard(Strict):
             raise ValueError("two sources have one file name")
         return self
 
+    def network_sha256(self, role: Role) -> Sha256:
+        """Of the file that is converted, in an archive or by itself."""
+        model = self.models[role]
+        return model.member_sha256 or self.sources[model.source].sha256
+
     def with_embedder(self, card: EmbedderCard) -> PackCard:
         """The same pack with another embedder; thresholds belong to an embedder, so they change with it.
 
@@ -240,16 +246,6 @@ class PhotoCard(Strict):
 CardT = TypeVar("CardT", PackCard, PhotoCard, EmbedderCard)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key given twice: the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
 def load_card(path: Path, kind: type[CardT]) -> tuple[CardT, bytes]:
     """Read a description.
 
@@ -264,7 +260,7 @@ def load_card(path: Path, kind: type[CardT]) -> tuple[CardT, bytes]:
             data = file.read(_MAX_CARD_BYTES + 1)
         if len(data) > _MAX_CARD_BYTES:
             raise PackError(f"{path} is larger than {_MAX_CARD_BYTES} bytes", reason="card")
-        return kind.model_validate(yaml.load(data, Loader=_UniqueKeys)), data  # noqa: S506 a SafeLoader
+        return kind.model_validate(yaml.load(data, Loader=PlainLoader)), data  # noqa: S506 a SafeLoader
     except OSError as exc:
         raise PackError(
             f"cannot read the pack description {path}: {exc.strerror}",

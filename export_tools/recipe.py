@@ -34,7 +34,7 @@ class BuildOptions:
     workspace_mib: int = DEFAULT_WORKSPACE_MIB
     """Memory that a TensorRT kernel may use beside the tensors."""
     drop_calibration: bool = False
-    """Whether thresholds calibrated for another embedder may be lost."""
+    """Whether thresholds calibrated for this door are lost, whatever embedder they were calibrated for."""
     force: bool = False
     """Build even where nothing changed."""
 

@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
     )
     build.add_argument("--sign-with", type=Path, help="sign the manifest with this Ed25519 key (PEM)")
     build.add_argument(
-        "--drop-calibration", action="store_true", help="lose thresholds that were calibrated for another embedder"
+        "--drop-calibration", action="store_true", help="lose the thresholds that were calibrated for this door"
     )
     build.add_argument("--force", action="store_true", help="build even where nothing changed")
     build.set_defaults(action=_build)

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from rich.console import Console
 
 from device.errors import DownloadError, PackError
-from device.vision.manifest import REQUIRED_ROLES
-from device.vision.pack import load_pack
+from device.vision.manifest import REQUIRED_ROLES, OperatingPoint
+from device.vision.pack import MAC_NAME, MANIFEST_NAME, load_pack, write_manifest
 from export_tools import build, cards, cli, recipe
-from export_tools.build import build_pack, pack_directory, verify_pack
+from export_tools.build import build_pack, pack_directory, replace_thresholds, verify_pack
 from export_tools.cards import load_pack_card
 from export_tools.commands.shared import TerminalReporter
 from export_tools.recipe import BuildOptions
@@ -348,3 +348,112 @@ def test_building_needs_none_of_the_tools_that_measure() -> None:
     script = "import sys, export_tools.cli; print([n for n in ('sklearn', 'scipy', 'matplotlib') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ---- A door's own calibration
+
+
+def _calibrate(workplace: Path, fetcher: Fetcher, *, cosine: float = 0.985) -> None:
+    """As `calibrate` does, for the embedder that is there."""
+    pack = verify_pack(pack_directory(workplace / "state", "small"), mac_key=KEY)
+    thresholds = pack.thresholds.model_copy(
+        update={
+            "origin": "calibrated",
+            "rule": pack.thresholds.rule.model_copy(update={"model_id": pack.model("embedder").model_id}),
+            "default_fmr": 1e-6,
+            "match": [OperatingPoint(fmr=1e-6, cosine=cosine, fmr_upper_95=3e-6)],
+        }
+    )
+    replace_thresholds(pack, thresholds, mac_key=KEY, fetcher=fetcher)
+
+
+@pytest.mark.parametrize("damage", ["a byte", "missing", "extra", "link"])
+def test_a_damaged_file_does_not_cost_the_door_its_calibration(
+    workplace: Path, offline: Fetcher, listener: Any, damage: str
+) -> None:
+    """The manifest is authentic; that somebody without any key spoilt a file must not loosen the door."""
+    pack = _build(workplace, offline).pack.directory
+    _calibrate(workplace, offline)
+    file = pack / "iris.onnx"
+    if damage == "a byte":
+        file.write_bytes(bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:])
+    elif damage == "missing":
+        file.unlink()
+    elif damage == "extra":
+        (pack / "more.onnx").write_bytes(b"x")
+    else:
+        file.unlink()
+        file.symlink_to("/dev/zero")
+    result = _build(workplace, offline)
+    assert result.built
+    assert (result.pack.thresholds.origin, result.pack.thresholds.match_cosine) == ("calibrated", 0.985)
+    assert any("are kept" in note for note in listener.notes)
+
+
+@pytest.mark.parametrize("damage", ["manifest", "seal", "another pack"])
+def test_a_calibration_that_nothing_vouches_for_any_more_is_said_to_be_lost(
+    workplace: Path, offline: Fetcher, listener: Any, damage: str
+) -> None:
+    """Nobody can tell what was in it."""
+    pack = _build(workplace, offline).pack.directory
+    _calibrate(workplace, offline)
+    if damage == "manifest":
+        (pack / MANIFEST_NAME).write_bytes((pack / MANIFEST_NAME).read_bytes() + b" ")
+    elif damage == "seal":
+        (pack / MAC_NAME).unlink()
+    else:
+        manifest = load_pack(pack, mac_key=KEY).manifest.model_copy(update={"pack": "other"})
+        for name in (MANIFEST_NAME, MAC_NAME):
+            (pack / name).unlink()
+        write_manifest(pack, manifest, mac_key=KEY)
+    assert _build(workplace, offline).pack.thresholds.origin == "published"
+    assert any("calibration, if this door had one, is lost" in note for note in listener.notes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("divisor: 1", "divisor: 2"),
+        ("name: embedding", "name: embedded"),
+        ("meaning: numbers", "meaning: many numbers"),
+    ],
+)
+def test_a_calibration_holds_for_one_network_fed_in_one_way(
+    workplace: Path, offline: Fetcher, change: tuple[str, str]
+) -> None:
+    """The name of the model stays the same: file, feeding and output are compared as well."""
+    _build(workplace, offline)
+    _calibrate(workplace, offline)
+    path = workplace / "descriptions" / "small.yaml"
+    text = path.read_text(encoding="utf-8")
+    place = text.index("  embedder:")
+    assert change[0] in text[place:]
+    path.write_text(text[:place] + text[place:].replace(*change, 1), encoding="utf-8")
+    if "many" in change[1]:  # the control: nothing that matters
+        assert _build(workplace, offline).pack.thresholds.match_cosine == 0.985
+        return
+    with pytest.raises(PackError, match="another network") as caught:
+        _build(workplace, offline)
+    assert caught.value.reason == "calibration"
+    assert "--drop-calibration" in caught.value.hint
+
+
+def test_a_calibration_does_not_hold_for_another_file_under_the_same_name(workplace: Path, offline: Fetcher) -> None:
+    """Retrained, say."""
+    _build(workplace, offline)
+    _calibrate(workplace, offline)
+    old, new = (dat_writer.small_network(seed=seed)[0].data() for seed in (0, 1))
+    members = {"small.tflite": _tflite(), "small.dat": new}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    whole = (workplace / "cache" / "small-1.zip").read_bytes()
+    (workplace / "cache" / "small-1.zip").write_bytes(buffer.getvalue())
+    for before, after in ((whole, buffer.getvalue()), (old, new)):
+        _change_card(workplace, f"size_bytes: {len(before)}", f"size_bytes: {len(after)}")
+        _change_card(workplace, hashlib.sha256(before).hexdigest(), hashlib.sha256(after).hexdigest())
+    with pytest.raises(PackError, match="another network") as caught:
+        _build(workplace, offline)
+    assert caught.value.reason == "calibration"
+    assert _build(workplace, offline, drop_calibration=True).pack.thresholds.origin == "published"
