@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from device.commands.output import say
 from device.config import load_config
 from device.errors import PackError, UsageError
 from device.vision.manifest import ScoringRule
-from device.vision.pack import Pack, load_pack, read_signature
+from device.vision.pack import Pack, read_signature
 from export_tools.build import pack_directory, replace_thresholds, verify_pack
 from export_tools.commands.build import signing_key
 from export_tools.commands.counting import CountingReporter
@@ -76,11 +77,8 @@ def _calibrate(options: argparse.Namespace) -> None:
     if options.people < 1 or not 0 < options.attempts_per_day < float("inf"):
         raise UsageError("a door has people and attempts", hint="give --people and --attempts-per-day above 0")
     key = mac_key(options, create=False)
-    directory = pack_directory(options.state, options.pack)
-    pack = verify_pack(directory, mac_key=key, name=options.pack)
     sign_with = signing_key(options.sign_with) if options.sign_with else None
-    if not options.dry_run:
-        _require_same_signer(pack, sign_with, mac_key=key)
+    pack = _opened(options, key=key, sign_with=sign_with)
     config = load_config(options.config)
     people = read_people(options.images)
     require_distinct(people)
@@ -138,24 +136,35 @@ def _rule(pack: Pack, *, photos: int, votes: int, window: int) -> ScoringRule:
     )
 
 
-def _require_same_signer(pack: Pack, sign_with: Ed25519PrivateKey | None, *, mac_key: bytes) -> None:
-    """A signed pack stays signed, by the same key. Raises PackError before anything was measured or written."""
-    if read_signature(pack.directory) is None:
-        return
-    if sign_with is None:
+def _opened(options: argparse.Namespace, *, key: bytes, sign_with: Ed25519PrivateKey | None) -> Pack:
+    """The pack that is measured and written again: what a maker's key is to sign carries its signature already.
+
+    Under the state's own key alone its models and thresholds may be anybody's who holds that key.
+
+    Raises:
+        PackError: It does not verify, is signed by another key than the one given, or by one and none is given.
+    """
+    directory = pack_directory(options.state, options.pack)
+    try:
+        pack = verify_pack(
+            directory, mac_key=key, signed_by=sign_with.public_key() if sign_with else None, name=options.pack
+        )
+    except PackError as exc:
+        if exc.reason not in ("unsigned", "wrong_signature"):
+            raise
         raise PackError(
-            f"the manifest of {pack.directory} is signed; other thresholds need the signature anew",
+            f"the manifest of {directory} is not signed by the key given: only what it signed is signed by it again",
+            reason=exc.reason,
+            hint=f"sign models made anew: doorward-export build --pack {options.pack}"
+            f" --state {shlex.quote(str(options.state))} --sign-with KEY --force",
+        ) from exc
+    if sign_with is None and not options.dry_run and read_signature(directory) is not None:
+        raise PackError(
+            f"the manifest of {directory} is signed; other thresholds need the signature anew",
             reason="unsigned",
             hint="add --sign-with KEY, or --dry-run to see the threshold",
         )
-    try:
-        load_pack(pack.directory, mac_key=mac_key, signed_by=sign_with.public_key())
-    except PackError as exc:
-        raise PackError(
-            f"the manifest of {pack.directory} is signed by another key than the one given",
-            reason=exc.reason,
-            hint="give that key, or sign the pack anew first: doorward-export build --sign-with KEY --force",
-        ) from exc
+    return pack
 
 
 def _told(found: Calibration, budgets: list[Budget], *, before: Pack, written: Pack | None) -> Iterator[str]:
