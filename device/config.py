@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from device.errors import ConfigError
+from device.yaml_loader import StrictLoader
 
 #: A configuration of this size is a mistake; the parser never sees it.
 MAX_CONFIG_BYTES = 256 * 1024
@@ -244,26 +245,6 @@ class Config(Section):
     log: LogConfig = LogConfig()
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice and aliases (a small file could expand without end)."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", None)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str) or key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice or is not a word", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def load_config(path: Path | None = None) -> Config:
     """Read a configuration file over the defaults; without a file, the defaults.
 
@@ -285,7 +266,7 @@ def load_config(path: Path | None = None) -> Config:
 def parse_config(raw: bytes, *, origin: str) -> Config:
     """Parse YAML bytes; see :func:`load_config`."""
     try:
-        tree = yaml.load(raw, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader, made stricter
+        tree = yaml.load(raw, Loader=StrictLoader)  # noqa: S506  # a SafeLoader, made stricter
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
         raise ConfigError(f"{origin} is not valid YAML: {exc}", hint="compare with config/default.yaml") from exc
     if tree is None:

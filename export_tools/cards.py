@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -33,7 +33,7 @@ from device.vision.manifest import (
     Thresholds,
 )
 from device.yaml_loader import PlainLoader
-from export_tools.sources.pins import Archive, ByteCount, LocalFile, Member, MemberName, PhotoName, Source
+from export_tools.sources.pins import Archive, ByteCount, Member, MemberName, PhotoName, Source
 
 MODELS_DIRECTORY: Final = Path(__file__).resolve().parent.parent / "models"
 PACKS_DIRECTORY: Final = MODELS_DIRECTORY / "packs"
@@ -181,13 +181,14 @@ DIMENSIONS: Final = range(128, 512 + 1)
 _TAG_DIGITS: Final = 8
 
 
-def embedder_tag(*, sha256: str, preprocessing: Preprocessing, output: str) -> str:
-    """What the name of an owner's own embedder ends with: 8 hex digits over file, feeding and output.
+def embedder_tag(*, sha256: str, family: Family, preprocessing: Preprocessing, output: str) -> str:
+    """What the name of every embedder that takes a pack's own one's place ends with: 8 hex digits over file, alignment
+    (the family's), feeding and output.
 
     Templates and calibrations are told apart by the model's name alone. Another file under an old name, or the same one
     fed in another way, would be compared with templates it never made.
     """
-    text = f"{sha256}\n{preprocessing.model_dump_json()}\n{output}"
+    text = f"{sha256}\n{family}\n{preprocessing.model_dump_json()}\n{output}"
     return hashlib.sha256(text.encode()).hexdigest()[:_TAG_DIGITS]
 
 
@@ -222,16 +223,16 @@ class EmbedderCard(Strict):
 
     @model_validator(mode="after")
     def _named_after_its_file(self) -> EmbedderCard:
-        if isinstance(self.source, LocalFile) and self.model.outputs:
-            tag = embedder_tag(
-                sha256=self.source.sha256,
-                preprocessing=self.model.preprocessing,
-                output=self.model.outputs[0].source,
+        tag = embedder_tag(
+            sha256=self.model.member_sha256 or self.source.sha256,
+            family=self.model.family,
+            preprocessing=self.model.preprocessing,
+            output=self.model.outputs[0].source,
+        )
+        if not self.model.name.endswith(f"-{tag}"):
+            raise ValueError(
+                f"the name of this file, fed in this way, must end with -{tag}: templates are told apart by it"
             )
-            if not self.model.name.endswith(f"-{tag}"):
-                raise ValueError(
-                    f"the name of this file, fed in this way, must end with -{tag}: templates are told apart by it"
-                )
         return self
 
 

@@ -107,9 +107,15 @@ def test_a_description_that_says_what_it_may_not_say_is_refused(tmp_path: Path, 
     assert refusal.value.hint
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"\xff\xfe", b"a: &a [*a]", b"x" * 300_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"[]", b"\xff\xfe", b"a: &a [*a]", b"x" * 300_000, b"format: 2001-99-99", b"? [a]\n: b",
+        b"format: " + b"9" * 5000, b"format: " + b"1:" * 120_000 + b"1", b"[" * 100_000,
+    ],
+)  # fmt: skip
 def test_what_is_no_description_is_refused(tmp_path: Path, data: bytes) -> None:
-    """Empty, a list, not text, endless, too large."""
+    """Empty, a list, not text, endless, too large, dates and numbers that cannot be, no words for keys."""
     (tmp_path / "door.yaml").write_bytes(data)
     with pytest.raises(PackError) as refusal:
         load_card(tmp_path / "door.yaml", PackCard)
