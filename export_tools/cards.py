@@ -182,8 +182,9 @@ _TAG_DIGITS: Final = 8
 
 
 def embedder_tag(*, sha256: str, family: Family, preprocessing: Preprocessing, output: str) -> str:
-    """What the name of every embedder that takes a pack's own one's place ends with: 8 hex digits over file, alignment
-    (the family's), feeding and output.
+    """What the name of every other embedder than a pack's own ends with: 8 hex digits over what makes its embeddings.
+
+    That is its file, its alignment (the family's), how it is fed and which of its outputs is taken.
 
     Templates and calibrations are told apart by the model's name alone. Another file under an old name, or the same one
     fed in another way, would be compared with templates it never made.

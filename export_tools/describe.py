@@ -62,7 +62,7 @@ def describe_embedder(
     shape: list[int | None] = [batch, 3, _SIDE, _SIDE]
     found, dimension = _embedding(read_signature(data, input_shape=shape), wanted=output)
     digest = hashlib.sha256(data).hexdigest()
-    tag = embedder_tag(sha256=digest, preprocessing=preprocessing, output=found)
+    tag = embedder_tag(sha256=digest, family="arcface", preprocessing=preprocessing, output=found)
     try:
         card = EmbedderCard(
             format=2,

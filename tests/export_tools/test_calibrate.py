@@ -25,7 +25,7 @@ from device.config import Config
 from device.errors import EnrolmentError, NotFoundError, PackError, UsageError
 from device.keys import KeyFile, StateKeys
 from device.types import Candidate
-from device.vision.manifest import ScoringRule
+from device.vision.manifest import Preprocessing, ScoringRule
 from device.vision.pack import MANIFEST_NAME, load_pack
 from device.wiring.models import match_threshold, open_pack
 from export_tools.attempts import (
@@ -46,7 +46,7 @@ from export_tools.calibrate import (
     choose_threshold,
     upper_95,
 )
-from export_tools.cards import EMBEDDERS_DIRECTORY
+from export_tools.cards import EMBEDDERS_DIRECTORY, embedder_tag
 from export_tools.cli import run
 from export_tools.evaluate.embeddings import Embeddings
 from export_tools.evaluate.results.common import Source
@@ -598,6 +598,12 @@ def test_an_embedder_that_nobody_measured_opens_doors_once_it_is_calibrated(
     (mirror / "own.onnx").write_bytes(data)
     card = yaml.safe_load((EMBEDDERS_DIRECTORY / "sface.yaml").read_bytes())
     card["source"] |= {"file": "own.onnx", "sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+    card["model"]["name"] = "own-" + embedder_tag(
+        sha256=card["source"]["sha256"],
+        family="arcface",
+        preprocessing=Preprocessing(**card["model"]["preprocessing"]),
+        output="fc1",
+    )
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(card))
     state = tmp_path / "own"
     build = ["build", "--state", str(state), "--embedder", str(tmp_path / "own.yaml"), "--mirror", str(mirror)]
@@ -611,6 +617,6 @@ def test_an_embedder_that_nobody_measured_opens_doors_once_it_is_calibrated(
     assert run([*command, "--state", str(state)]) == 0
     told = capsys.readouterr().out
     assert "before       none" in told
-    assert "sface-2021dec-fp32" in told
+    assert f"{card['model']['name']}-fp32" in told
     assert 0 < match_threshold(open_pack(state, config, keys), config) <= 1
     assert run(["verify", "--state", str(state)]) == 0

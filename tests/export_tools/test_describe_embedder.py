@@ -65,15 +65,19 @@ def folder(tmp_path: Path) -> Path:
 def _card(folder: Path, changes: Mapping[str, Any] | None = None, *, licence: Licence = FREE) -> Path:
     """A description of the folder's model, changed afterwards: ``changes`` are paths of keys joined by ``__``."""
     card = _describe((folder / "mine.onnx").read_bytes(), licence=licence)
-    tree = yaml.safe_load(card_text(card))
-    for path, value in (changes or {}).items():
+    tree = _with(yaml.safe_load(card_text(card)), changes or {})
+    (folder / "card.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return folder / "card.yaml"
+
+
+def _with(tree: Any, changes: Mapping[str, Any]) -> Any:
+    for path, value in changes.items():
         *parents, last = path.split("__")
         place = tree
         for key in parents:
-            place = place[key]
+            place = place[int(key) if key.isdigit() else key]
         place[last] = value
-    (folder / "card.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return folder / "card.yaml"
+    return tree
 
 
 def _fetcher(folder: Path) -> Fetcher:
@@ -330,6 +334,27 @@ def test_a_local_name_without_its_digits_is_refused(folder: Path) -> None:
             load_card(_card(folder, changes), EmbedderCard)
         assert caught.value.reason == "card"
     assert load_card(_card(folder), EmbedderCard)[0].model.name == name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source__sha256": "ab" * 32},
+        {"model__preprocessing__colour": "bgr"},
+        {"model__preprocessing__divisor": 127.5},
+        {"model__outputs__0__source": "fc2"},
+        {"model__family": "dlib-resnet", "model__input__shape": [1, 3, 150, 150]},
+        {"model__name": "sface-2021dec"},
+    ],
+)
+def test_no_two_embedders_share_a_name_wherever_they_come_from(tmp_path: Path, change: Mapping[str, Any]) -> None:
+    """Nor one of an address: another file, alignment, feeding or output needs other digits."""
+    tree = yaml.safe_load((EMBEDDERS_DIRECTORY / "sface.yaml").read_bytes())
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(_with(tree, change)), encoding="utf-8")
+    with pytest.raises(PackError, match="must end with -") as caught:
+        load_card(tmp_path / "card.yaml", EmbedderCard)
+    assert caught.value.reason == "card"
+    load_card(EMBEDDERS_DIRECTORY / "sface.yaml", EmbedderCard)
 
 
 def test_names_that_collide_with_the_packs_own_are_refused(folder: Path) -> None:
