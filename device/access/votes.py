@@ -82,6 +82,16 @@ def tally(votes: Sequence[Vote], *, k: int, n: int) -> str | None:
     return person if sum(vote.person == person for vote in recent) >= k else None
 
 
+def is_as_strict(*, k: int, n: int, than_k: int, than_n: int) -> bool:
+    """Whether ``k`` of ``n`` frames never agree where ``than_k`` of ``than_n`` would not, whatever the frames show.
+
+    Among ``n`` consecutive frames the most that can match without ``than_k`` doing so in any ``than_n`` of them is
+    ``than_k - 1`` in each whole stretch of ``than_n`` and as many, or all, in what remains: ``k`` must be more.
+    """
+    whole, rest = divmod(n, than_n)
+    return k > whole * (than_k - 1) + min(than_k - 1, rest)
+
+
 def refusal(votes: Sequence[Vote], *, k: int, n: int) -> Reason:
     """Why the last ``n`` votes agree on nobody: ``NO_MATCH``, ``AMBIGUOUS``, or ``UNSETTLED`` when they contradict."""
     recent = votes[-n:]

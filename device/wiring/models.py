@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from device.access.votes import is_as_strict
 from device.config import Config
 from device.errors import ConfigError, PackError
 from device.gallery.exact import ExactIndex
@@ -96,8 +97,10 @@ def match_threshold(pack: Pack, config: Config) -> float:
 
     Raises:
         PackError: ``uncalibrated``, whatever is configured.
-        ConfigError: A configured one is looser than anything measured for this pack's embedder.
+        ConfigError: A configured one is looser than anything measured for this pack's embedder, or the door counts
+            votes by a looser rule than the one that was measured.
     """
+    _require_rule(pack, config)
     return _in_force(pack, config.gallery.threshold, key="gallery.threshold", own=pack.thresholds.match_cosine)
 
 
@@ -107,7 +110,20 @@ def same_face_threshold(pack: Pack, config: Config) -> float:
     Raises:
         PackError, ConfigError: As :func:`match_threshold`.
     """
+    _require_rule(pack, config)
     return _in_force(pack, config.access.same_face, key="access.same_face", own=pack.thresholds.match[0].cosine)
+
+
+def _require_rule(pack: Pack, config: Config) -> None:
+    """A threshold belongs to the votes it was measured for: what 30 frames of 60 rarely reach, 3 of 5 reach often."""
+    rule, votes, window = pack.thresholds.rule, config.access.votes, config.access.vote_window
+    if not is_as_strict(k=votes, n=window, than_k=rule.votes, than_n=rule.window):
+        raise ConfigError(
+            f"the pack's thresholds were measured for {rule.votes} of {rule.window} frames, and access.votes"
+            f" {votes} of access.vote_window {window} let more strangers in",
+            hint=f"set access.votes {rule.votes} and access.vote_window {rule.window}, or calibrate for this door:"
+            f" doorward-export calibrate --votes {votes} --window {window}",
+        )
 
 
 def _in_force(pack: Pack, configured: float | None, *, key: str, own: float) -> float:
