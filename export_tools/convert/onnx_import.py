@@ -1,7 +1,7 @@
 """ONNX files of others: checked, brought to one opset, and given the names and the shapes their description promises.
 
 Nothing of the file is run, and nothing outside it is read: a model that keeps weights in other files, brings operators
-of its own or branches is refused.
+of its own or branches is refused, and so is one that would run for longer than a door can wait.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from onnx import checker, shape_inference, version_converter
 from device.errors import PackError
 from device.vision.manifest import TensorSpec
 from export_tools.cards import OutputSpec
+from export_tools.convert.onnx_cost import MAX_NODES, require_bounded
 from export_tools.convert.tflite_to_onnx import IR_VERSION, OPSET
 
 _DEFAULT_DOMAINS: Final = frozenset(("", "ai.onnx"))
@@ -99,7 +100,9 @@ def import_onnx(source: bytes, *, model_input: TensorSpec, outputs: Sequence[Out
     del graph.input[:], graph.output[:], graph.value_info[:], graph.quantization_annotation[:]
     graph.input.extend(described)
     graph.output.extend(kept)
-    return _checked(model)
+    data = _checked(model)
+    require_bounded(model)
+    return data
 
 
 def _prepared(source: bytes) -> onnx.ModelProto:
@@ -115,6 +118,8 @@ def _parse(source: bytes) -> onnx.ModelProto:
         raise _refuse("it is truncated or no ONNX file") from exc
     if not model.graph.node or not model.opset_import:
         raise _refuse("it is truncated or no ONNX file")
+    if len(model.graph.node) > MAX_NODES:
+        raise _refuse(f"it has {len(model.graph.node)} nodes, and at most {MAX_NODES} are taken")
     return model
 
 
