@@ -26,7 +26,7 @@ MAX_TARGET: Final = 0.1
 _LOOSEST: Final = 3
 """Points begin at 10^-3: photographs of one person, and frames of one visit, must agree at the loosest of them."""
 _CLEARANCE: Final = 1e-4
-"""A threshold above all scores is the next multiple of this."""
+"""A threshold above all scores is the next multiple of this, and none is lower."""
 #: The draw is the same each time, so that a result can be repeated.
 _SEED: Final = 19795
 
@@ -209,7 +209,8 @@ def choose_threshold(ordered: NDArray[np.float64], *, target: float) -> float:
         target: A false match rate.
 
     Raises:
-        UsageError: The threshold would have to be above 1.
+        UsageError: The threshold would have to be above 1, or below the clearance: a cosine that half of all directions
+            reach tells nobody apart.
     """
     allowed = math.floor(target * ordered.size)
     if allowed / ordered.size > target:  # the product was rounded up to a whole number
@@ -224,7 +225,12 @@ def choose_threshold(ordered: NDArray[np.float64], *, target: float) -> float:
             f"two people are alike to a cosine of {ordered[-1]:.6f}: no threshold keeps them apart",
             hint="look at the most alike pictures: one person stands in two folders, or a face is covered",
         )
-    return max(cosine, _CLEARANCE)
+    if not cosine >= _CLEARANCE:
+        raise UsageError(
+            f"a false match rate of {target:.3g} is had at a cosine of {cosine:.6f}: no threshold for a door",
+            hint="add pictures of more people, and check the embedder: doorward-export verify",
+        )
+    return cosine
 
 
 def upper_95(errors: int, trials: int) -> float:

@@ -16,7 +16,7 @@ from device.clock import SystemClock
 from device.commands.output import say
 from device.config import load_config
 from device.errors import PackError, UsageError
-from device.vision.manifest import ScoringRule
+from device.vision.manifest import ScoringRule, Thresholds
 from device.vision.pack import Pack, read_signature
 from export_tools.build import pack_directory, replace_thresholds, verify_pack
 from export_tools.commands.build import signing_key
@@ -60,6 +60,9 @@ def add(commands: Any) -> None:
         action="store_true",
         help="write the threshold even where there are too few comparisons to prove the target",
     )
+    parser.add_argument(
+        "--accept-looser", action="store_true", help="write a threshold although the one in the pack is higher"
+    )
     parser.add_argument("--dry-run", action="store_true", help="tell the threshold, write nothing")
     parser.set_defaults(action=_calibrate)
 
@@ -98,8 +101,8 @@ def _calibrate(options: argparse.Namespace) -> None:
         measured_on=SystemClock().wall().date(),
     )
     written = None
-    proven = found.target.resolved or options.accept_unproven
-    if proven and not options.dry_run:
+    refusals = _refusals(found, pack.manifest.thresholds, options)
+    if not refusals and not options.dry_run:
         written = replace_thresholds(
             pack, found.thresholds(), mac_key=key, fetcher=Fetcher(offline=True, reporter=reporter), sign_with=sign_with
         )
@@ -108,15 +111,42 @@ def _calibrate(options: argparse.Namespace) -> None:
         for fmr in (found.target.target, found.target.upper_95)
     ]
     if options.json:
-        print_json(_described(found, budgets, written))
+        print_json(_described(found, budgets, before=pack, written=written))
     else:
         say("\n".join(_told(found, budgets, before=pack, written=written)))
-    if not proven and not options.dry_run:
-        raise UsageError(
-            f"{found.target.comparisons} comparisons do not prove a false match rate of {found.target.target:.3g}:"
-            " nothing was written",
-            hint="add pictures of more people, aim at a higher rate, or take the risk with --accept-unproven",
+    if refusals and not options.dry_run:
+        problems, hints = zip(*refusals, strict=True)
+        raise UsageError(f"nothing was written: {'; '.join(problems)}", hint="; ".join(hints))
+
+
+def _refusals(found: Calibration, old: Thresholds | None, options: argparse.Namespace) -> list[tuple[str, str]]:
+    """What stands against writing the thresholds without a word of the owner's: problem and hint each."""
+    refusals = []
+    target = found.target
+    if not (target.resolved or options.accept_unproven):
+        refusals.append(
+            (
+                f"{target.comparisons} comparisons do not prove a false match rate of {target.target:.3g}",
+                "add pictures of more people, aim at a higher rate, or take the risk with --accept-unproven",
+            )
         )
+    if old is not None and not options.accept_looser:
+        lowered = [
+            f"{what} from {before:.6f} to {after:.6f}"
+            for what, before, after in (
+                ("the threshold", old.match_cosine, target.cosine),
+                ("the loosest point", old.match[0].cosine, found.points[0].cosine),
+            )
+            if not after >= before
+        ]
+        if lowered:
+            refusals.append(
+                (
+                    f"the door would become looser, {' and '.join(lowered)}",
+                    "aim at a lower rate, or take the looser one with --accept-looser",
+                )
+            )
+    return refusals
 
 
 def _rule(pack: Pack, *, photos: int, votes: int, window: int) -> ScoringRule:
@@ -230,10 +260,11 @@ def _fnmr(found: Calibration) -> str:
     )
 
 
-def _described(found: Calibration, budgets: list[Budget], written: Pack | None) -> dict[str, Any]:
+def _described(found: Calibration, budgets: list[Budget], *, before: Pack, written: Pack | None) -> dict[str, Any]:
     """For machines."""
-    counts = found.scores.counts
+    counts, old = found.scores.counts, before.manifest.thresholds
     return {
+        "before": old.match_cosine if old is not None else None,
         "written": str(written.directory) if written is not None else None,
         "rule": found.rule.model_dump(mode="json"),
         "set": {name: getattr(counts, name) for name in counts.__slots__},

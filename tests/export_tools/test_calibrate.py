@@ -104,7 +104,7 @@ def test_equal_scores_match_or_fail_together() -> None:
     assert choose_threshold(ordered, target=0.1) > 0.5
 
 
-_COSINES = st.lists(st.floats(-1, 0.984375, width=32), min_size=1, max_size=300)
+_COSINES = st.lists(st.floats(0.0009765625, 0.984375, width=32), min_size=1, max_size=300)
 _TARGETS = st.floats(1e-9, 0.1)
 
 
@@ -217,8 +217,21 @@ def test_twins_cannot_be_kept_apart() -> None:
 
 
 def test_strangers_on_the_other_side_of_the_sphere_do_not_make_a_threshold_of_nothing() -> None:
-    """A threshold is always above zero."""
-    assert choose_threshold(np.array([-0.9, -0.8]), target=0.1) == 1e-4
+    """Refused, for the target and for the looser points on the way to it."""
+    with pytest.raises(UsageError, match=r"at a cosine of -0\.79"):
+        choose_threshold(np.array([-0.9, -0.8]), target=0.1)
+    with pytest.raises(UsageError, match="no threshold for a door"):
+        _calibrate(_scores([*np.linspace(-0.9, -0.8, 5000), 0.5]), 1e-4)
+
+
+@given(impostor=st.lists(st.floats(-1, 0.984375, width=32), min_size=1, max_size=300), target=_TARGETS)
+def test_a_threshold_is_above_nothing_or_there_is_none(impostor: list[float], target: float) -> None:
+    """Refused only where the rate is had without one."""
+    scores = np.sort(np.array(impostor))
+    try:
+        assert choose_threshold(scores, target=target) >= 1e-4
+    except UsageError:
+        assert np.count_nonzero(scores >= 1e-4) <= target * scores.size
 
 
 # ---- The door's budget
@@ -435,7 +448,7 @@ def command(state: Path, pictures: Path, tmp_path: Path) -> list[str]:
     """A call that works as it stands; later options replace earlier ones."""
     return [
         "calibrate", "--state", str(state), "--images", str(pictures), "--target-fmr", "0.1", "--workers", "1",
-        "--embeddings", str(tmp_path / "embeddings"),
+        "--embeddings", str(tmp_path / "embeddings"), "--accept-looser",
     ]  # fmt: skip
 
 
@@ -502,6 +515,27 @@ def test_a_rate_that_is_not_proven_is_written_only_when_the_owner_takes_the_risk
     assert run([*command, "--target-fmr", "1e-5", "--accept-unproven"]) == 0
     (point,) = load_pack(state / "packs" / "door", mac_key=_key(state)).thresholds.match
     assert point.fmr_upper_95 == pytest.approx(0.3)
+
+
+def test_a_looser_threshold_is_written_only_when_the_owner_wants_it(
+    command: list[str], state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both are told; one that lets fewer in needs no word."""
+    command.remove("--accept-looser")
+    before = _manifest(state)
+    assert run(command) == 64
+    said = capsys.readouterr()
+    assert "nothing was written: the door would become looser, the threshold from 0.954700 to 0." in said.err
+    assert "the loosest point from 0.931200 to 0." in said.err
+    assert "--accept-looser" in said.err
+    assert "before       0.954700 (published" in said.out
+    assert _manifest(state) == before
+    assert run([*command, "--target-fmr", "1e-5"]) == 64
+    assert "do not prove" in capsys.readouterr().err
+    assert run([*command, "--accept-looser", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["before"], told["points"][-1]["cosine"] < 0.9547) == (0.9547, True)
+    assert run([*command, "--target-fmr", "1e-5", "--accept-unproven"]) == 0
 
 
 @pytest.mark.parametrize(
