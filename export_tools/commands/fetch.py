@@ -9,6 +9,7 @@ from typing import Any
 from device.commands.output import say
 from device.errors import UsageError
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
+from export_tools.commands.convert import write_whole
 from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
 from export_tools.sources.fetch import default_cache, fetch_photos
 from export_tools.sources.pins import Source
@@ -49,10 +50,10 @@ def _photos(options: argparse.Namespace) -> None:
     photos = fetch_photos(fetcher=fetcher_for(options))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in photos.items():
-            (folder / name).write_bytes(content)
     except OSError as exc:
-        raise UsageError(f"cannot write the photographs to {folder}: {exc.strerror}", hint="choose --out") from exc
+        raise UsageError(f"cannot make the folder {folder}: {exc.strerror}", hint="choose --out") from exc
+    for name, content in photos.items():
+        write_whole(folder / name, content)
     if options.json:
         print_json({"folder": str(folder), "photos": sorted(photos)})
         return

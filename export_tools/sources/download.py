@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ class Download:
         part = self.folder / f"{self.source.file}.part"
         target = self.folder / self.source.file
         try:
-            with part.open("r+b" if part.exists() else "w+b") as file:
+            with open_own(part) as file:
                 self._fill(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -220,6 +221,23 @@ class Download:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "free some space" if full else "name a writable folder with --cache or DOORWARD_CACHE"
         return DownloadError(f"cannot write {self.source.file} into {self.folder}: {exc.strerror}", hint=hint)
+
+
+def open_own(path: Path) -> IO[bytes]:
+    """Open a file to read and write, made where it is missing; never one that has another name too.
+
+    In a cache that others can write, a link under an expected name would let them choose which file is overwritten.
+
+    Raises:
+        OSError: It is a link, has several names, or is no file.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    file = os.fdopen(handle, "r+b")
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        file.close()
+        raise OSError(errno.EINVAL, f"{path.name} is a link or no file", str(path))
+    return file
 
 
 def sync_folder(folder: Path) -> None:

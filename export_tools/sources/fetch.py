@@ -21,7 +21,7 @@ import requests
 from device.errors import DownloadError
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card
 from export_tools.sources.archives import matches, read_members, read_whole
-from export_tools.sources.download import Download, Patience, Reporter, Silent, sync_folder
+from export_tools.sources.download import Download, Patience, Reporter, Silent, open_own, sync_folder
 from export_tools.sources.index import IndexSettings, locate, open_session, pip_settings
 from export_tools.sources.pins import Archive, LocalFile, Member, Source, WebFile
 
@@ -90,14 +90,15 @@ class Fetcher:
 
     def _verified(self, path: Path, source: Source) -> bool:
         try:
-            with path.open("rb") as file:
+            # Without waiting: a FIFO of that name has no end.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 if matches(file, source):
                     return True
         except FileNotFoundError:
             return False
         except OSError as exc:
             raise DownloadError(
-                f"cannot read {path}: {exc.strerror}", hint="remove it, or name another cache with --cache"
+                f"cannot read {path}: {exc.strerror or exc}", hint="remove it, or name another cache with --cache"
             ) from exc
         self.reporter.note(f"{path} is not the pinned file and is not used")
         return False
@@ -111,7 +112,8 @@ class Fetcher:
         target, part = self.cache / source.file, self.cache / f"{source.file}.copy"
         with self._lock():
             try:
-                with path.open("rb") as original, part.open("w+b") as copy:
+                with path.open("rb") as original, open_own(part) as copy:
+                    copy.truncate(0)
                     shutil.copyfileobj(original, copy, 1 << 20)
                     copy.flush()
                     os.fsync(copy.fileno())
@@ -154,7 +156,7 @@ class Fetcher:
         """One process at a time writes into the cache; a second one waits and then finds the file there."""
         try:
             self.cache.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.cache / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.cache / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise self._cache_error(exc) from exc
         try:

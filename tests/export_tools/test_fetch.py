@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import socket
 import stat
 from pathlib import Path
@@ -318,6 +319,56 @@ def test_a_file_of_the_owners_comes_from_the_mirror_only(tmp_path: Path) -> None
     assert "--mirror" in refusal.value.hint
     (tmp_path / "mine.onnx").write_bytes(b"mine")
     assert fetcher.read(source) == b"mine"
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "hard", "fifo"])
+@pytest.mark.parametrize("name", ["{}.copy", ".lock"])
+def test_nothing_is_copied_through_a_link_in_the_cache(name: str, kind: str, tmp_path: Path) -> None:
+    """Whoever else can write there does not choose what is overwritten, nor what the file is a link to."""
+    source = LocalFile(
+        kind="local", version="1", file="mine.onnx", sha256=hashlib.sha256(b"mine").hexdigest(), size_bytes=4
+    )
+    (tmp_path / "mine.onnx").write_bytes(b"mine")
+    fetcher = Fetcher(cache=tmp_path / "cache", mirror=tmp_path, offline=True)
+    victim = _planted(fetcher.cache / name.format("mine.onnx"), kind)
+    if kind == "symbolic" or name != ".lock":  # a lock is never written to
+        with pytest.raises(DownloadError) as refusal:
+            fetcher.read(source)
+        assert "--cache" in refusal.value.hint
+        assert not (fetcher.cache / "mine.onnx").exists()
+    assert victim.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "hard", "fifo"])
+def test_nothing_is_downloaded_through_a_link_in_the_cache(fetcher: Fetcher, archive: Archive, kind: str) -> None:
+    """Neither from its beginning nor where it broke off."""
+    victim = _planted(fetcher.cache / f"{archive.file}.part", kind)
+    with pytest.raises(DownloadError) as refusal:
+        fetcher.fetch(archive)
+    assert "--cache" in refusal.value.hint
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_fifo_in_the_place_of_a_file_makes_nobody_wait(fetcher: Fetcher, archive: Archive) -> None:
+    """It is named, with what to do."""
+    _planted(fetcher.cache / archive.file, "fifo")
+    with pytest.raises(DownloadError, match="cannot read") as refusal:
+        fetcher.fetch(archive)
+    assert "remove it" in refusal.value.hint
+
+
+def _planted(path: Path, kind: str) -> Path:
+    """What somebody put into the cache, and the file it should ruin."""
+    path.parent.mkdir(parents=True)
+    victim = path.parent.parent / "victim"
+    victim.write_bytes(b"precious")
+    if kind == "symbolic":
+        path.symlink_to(victim)
+    elif kind == "hard":
+        path.hardlink_to(victim)
+    else:
+        os.mkfifo(path)
+    return victim
 
 
 def test_a_cache_that_cannot_be_written_is_named(fetcher: Fetcher, archive: Archive, tmp_path: Path) -> None:
