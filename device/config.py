@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from device.ed25519 import anybody_can_sign
 from device.errors import ConfigError
 from device.yaml_loader import StrictLoader
 
@@ -63,6 +64,13 @@ class ModelsConfig(Section):
     """Ed25519 public key, 64 hex digits, that must have signed the pack; null: the seal of this device is enough."""
     threads: int = Field(1, ge=1, le=16)
     """Threads per inference; more than one pays on a board that does nothing else."""
+
+    @field_validator("signing_key")
+    @classmethod
+    def _is_somebodys(cls, key: str | None) -> str | None:
+        if key is not None and anybody_can_sign(bytes.fromhex(key)):
+            raise ValueError("a point of small order, for which anybody can sign: give the maker's own public key")
+        return key
 
 
 class VisionConfig(Section):

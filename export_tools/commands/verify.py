@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from rich.console import Console
 from rich.table import Table
 
+from device.ed25519 import anybody_can_sign
 from device.errors import UsageError
 from export_tools.build import pack_directory
 from export_tools.commands.build import described
@@ -37,15 +38,18 @@ def add(commands: Any) -> None:
 def public_key(text: str) -> Ed25519PublicKey:
     """A public key: 64 hex digits, or the path of a PEM file. Raises UsageError."""
     if re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
-    try:
-        key = load_pem_public_key(Path(text).read_bytes())
-    except OSError as exc:
-        raise UsageError(f"cannot read {text}: {exc.strerror}", hint=_KEY_HINT) from exc
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise UsageError(f"{text} is not a public key in PEM form", hint=_KEY_HINT) from exc
+        key: object = Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
+    else:
+        try:
+            key = load_pem_public_key(Path(text).read_bytes())
+        except OSError as exc:
+            raise UsageError(f"cannot read {text}: {exc.strerror}", hint=_KEY_HINT) from exc
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            raise UsageError(f"{text} is not a public key in PEM form", hint=_KEY_HINT) from exc
     if not isinstance(key, Ed25519PublicKey):
         raise UsageError(f"{text} is not an Ed25519 key", hint=_KEY_HINT)
+    if anybody_can_sign(key.public_bytes_raw()):
+        raise UsageError(f"{text} is a point of small order, for which anybody can sign", hint=_KEY_HINT)
     return key
 
 
