@@ -92,11 +92,16 @@ class YuNetDetector:
         cv2.split(small, list(self._planes))
         below, right = place.top + place.height, place.left + place.width
         np.copyto(self._tensor[0, :, place.top : below, place.left : right], self._planes)
-        rows, scores = self._decode(self._session.run(self._tensor))
         # Centres of pixels: x = (x_small + 0.5) * width / width_small - 0.5.
         scale = np.array((width / place.width, height / place.height), np.float32)
         origin = np.array((place.left - 0.5, place.top - 0.5), np.float32)
-        points = (rows.reshape(-1, 7, 2) - origin) * scale - np.float32(0.5)
+        outputs = self._session.run(self._tensor)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows, scores = self._decode(outputs)
+            points = (rows.reshape(-1, 7, 2) - origin) * scale - np.float32(0.5)
+        # What is no number any more is no face; every other one would count as overlapping it.
+        real = np.isfinite(points).all(axis=(1, 2))
+        rows, scores, points = rows[real], scores[real], points[real]
         found = [_detection(points[index], float(scores[index])) for index in best_of_each(rows, scores)]
         found = [face for face in found if face.box.width > 0 < face.box.height]
         found.sort(key=lambda face: -face.box.area)

@@ -139,6 +139,24 @@ def test_the_largest_faces_are_kept(scripted: Any) -> None:
     assert [round(face.box.width) for face in found] == [90, 60]
 
 
+@pytest.mark.parametrize("part", [6, 9])
+@pytest.mark.parametrize("value", [3e38, -3e38, 2e37])
+def test_an_answer_beyond_all_numbers_hides_no_face(scripted: Any, part: int, value: float) -> None:
+    """Finite where the network gave it, not where it is multiplied: without it the others stay what they are."""
+
+    def answer(_: np.ndarray) -> tuple[np.ndarray, ...]:
+        outputs = _empty()
+        _put(outputs, Box(100, 100, 80, 80), level=1, score=0.8)
+        outputs[2][0, 0] = outputs[5][0, 0] = 1
+        outputs[part + 2][0, 0, :2] = value
+        return tuple(outputs)
+
+    found = _detector(scripted((1, 3, HEIGHT, WIDTH), answer)).detect(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    real = [face for face in found if face.score < 0.9]
+    assert [face.box.centre for face in real] == [pytest.approx((140, 140))]
+    assert all(np.isfinite(face.keypoints).all() for face in found)
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_side_beyond_all_numbers_is_no_overflow(scripted: Any) -> None:
     """The network tells sides as logarithms."""
