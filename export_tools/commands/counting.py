@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from device.commands.output import visible
 from export_tools.commands.shared import print_line
 
 
@@ -14,7 +15,11 @@ class CountingReporter:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
         )
         self._task: TaskID | None = None
 
@@ -22,7 +27,7 @@ class CountingReporter:
         """A bar of ``total`` things."""
         if self._console.is_terminal:
             self._progress.start()
-            self._task = self._progress.add_task(name, total=total, completed=done)
+            self._task = self._progress.add_task(visible(name), total=total, completed=done)
 
     def at(self, done: int) -> None:
         """Move the bar."""

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
-from rich.table import Table
-
+from device.commands.output import print_table
 from device.errors import UsageError
 from device.vision.manifest import ROLES, Precision, Role
 from export_tools.build import read_sources
@@ -85,10 +83,10 @@ def _quantize(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"calibration_sources": len(split.calibration), "held_out": len(split.held_out), "models": rows})
         return
-    table = Table("model", "bytes", "of FP32", "on held-out pictures")
-    for row in rows:
-        table.add_row(row["model_id"], f"{row['size_bytes']:,}", f"{row['share_of_fp32']:.0%}", row["cost"])
-    Console().print(table)
+    print_table(
+        ("model", "bytes", "of FP32", "on held-out pictures"),
+        ((row["model_id"], f"{row['size_bytes']:,}", f"{row['share_of_fp32']:.0%}", row["cost"]) for row in rows),
+    )
 
 
 def _roles(card: PackCard, asked: list[Role] | None) -> list[Role]:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from device.commands.output import visible
 from device.errors import NotFoundError, UsageError
 from export_tools.commands.pictures import add_calibration, calibration_folder
 from export_tools.commands.shared import add_sources, fetcher_for, print_line
@@ -127,7 +128,11 @@ class TerminalSteps:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
         )
         self._task: TaskID | None = None
         self._total = self._begun = 0
@@ -143,7 +148,7 @@ class TerminalSteps:
         """The step before is done, this one begins."""
         self._begun += 1
         if self._task is not None:
-            self._progress.update(self._task, completed=self._begun - 1, description=what)
+            self._progress.update(self._task, completed=self._begun - 1, description=visible(what))
         else:
             print_line(self._console, f"{self._begun} of {self._total}: {what}")
 

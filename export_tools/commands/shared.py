@@ -29,7 +29,11 @@ class TerminalReporter:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
         )
         self._task: TaskID | None = None
 
@@ -37,7 +41,7 @@ class TerminalReporter:
         """A bar for one file."""
         if self._console.is_terminal:
             self._progress.start()
-            self._task = self._progress.add_task(_short(name), total=total, completed=done)
+            self._task = self._progress.add_task(visible(_short(name)), total=total, completed=done)
         else:
             self.note(f"fetching {name} ({(total - done) / 1e6:.1f} MB)")
 

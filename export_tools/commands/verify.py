@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from device.commands.output import visible
 from device.ed25519 import anybody_can_sign
 from device.errors import UsageError
 from export_tools.build import pack_directory
 from export_tools.commands.build import described
-from export_tools.commands.shared import add_json, add_pack, add_state, mac_key, print_json
+from export_tools.commands.shared import add_json, add_pack, add_state, mac_key, print_json, print_line
 from export_tools.verify import DriftRow, Verification, verify
 
 _KEY_HINT: Final = "give 64 hex digits, or a public key in PEM form: openssl pkey -in KEY.pem -pubout"
@@ -89,30 +92,36 @@ def _row(row: DriftRow) -> dict[str, Any]:
 
 def _print(found: Verification) -> None:
     manifest = found.pack.manifest
-    models = _table("role", "model", "bytes", "sha256", "licence")
-    for role, entry in manifest.models.items():
-        models.add_row(role, entry.model_id, f"{entry.size_bytes:,}", entry.sha256[:16], entry.source.licence.id)
-    drifts = _table("role", "backend", "precision", "output", "drift", "limit", "verdict")
-    for row in found.rows:
-        drift = "-" if row.drift is None else f"{row.drift:.1e}"
-        verdict = "ok" if row.passed else f"FAILED {row.fault}".rstrip()
-        drifts.add_row(row.role, row.backend, row.precision, row.output, drift, f"{row.limit:.1e}", verdict)
     console = Console()
-    console.print(models)
-    console.print(drifts)
+    console.print(
+        _table(
+            ("role", "model", "bytes", "sha256", "licence"),
+            (
+                (role, entry.model_id, f"{entry.size_bytes:,}", entry.sha256[:16], entry.source.licence.id)
+                for role, entry in manifest.models.items()
+            ),
+        )
+    )
+    console.print(
+        _table(("role", "backend", "precision", "output", "drift", "limit", "verdict"), map(_cells, found.rows))
+    )
     signature = "not signed"
     if found.signed:
         signature = "signature verified" if found.signature_checked else "signed (not checked: --signed-by)"
-    console.print(
-        f"pack {manifest.pack} is complete and unaltered, {signature}: {found.pack.directory}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    print_line(console, f"pack {manifest.pack} is complete and unaltered, {signature}: {found.pack.directory}")
 
 
-def _table(*columns: str) -> Table:
-    """One in which long words are broken, not cut."""
+def _cells(row: DriftRow) -> tuple[str, ...]:
+    drift = "-" if row.drift is None else f"{row.drift:.1e}"
+    verdict = "ok" if row.passed else f"FAILED {row.fault}".rstrip()
+    return row.role, row.backend, row.precision, row.output, drift, f"{row.limit:.1e}", verdict
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """One in which long words are broken, not cut, and no word is markup: some come from whoever made the models."""
     table = Table(padding=(0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import shlex
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from device.keys import KeyFile, StateKeys
+from device.vision.manifest import Manifest
+from device.vision.pack import MAC_NAME, MANIFEST_NAME, load_pack, write_manifest
 from export_tools.cli import run
 from export_tools.commands.counting import CountingReporter
 from export_tools.commands.report import TerminalSteps
@@ -71,3 +76,47 @@ def test_notes_and_steps_drive_no_terminal() -> None:
     TerminalSteps(console).step(f"3 {HOSTILE}")
     assert screen.getvalue().count("good") == 3
     assert _is_inert(screen.getvalue())
+
+
+MARKUP = "[/red][link=http://example.invalid]MIT"
+
+
+def test_words_of_a_pack_are_no_markup_in_what_verify_prints(
+    tmp_path: Path, door_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A licence is any text, and so is what a runtime says of a model that it cannot load."""
+    state = tmp_path / "[red]state"
+    folder = state / "packs" / "door"
+    shutil.copytree(door_state / "packs" / "door", folder)
+    shutil.copy(door_state / "state.key", state)
+    key = StateKeys.derive(KeyFile(state / "state.key").load()).pack_mac
+    tree = load_pack(folder, mac_key=key).manifest.model_dump()
+    tree["models"]["embedder"]["source"]["licence"]["id"] = f"{MARKUP}\x1b[2J"
+    for name in (MANIFEST_NAME, MAC_NAME):
+        (folder / name).unlink()
+    write_manifest(folder, Manifest.model_validate(tree), mac_key=key)
+    assert run(["verify", "--state", str(state)]) == 0
+    told = capsys.readouterr().out
+    assert "[red]state" in told
+    assert "\x1b" not in told
+    words = "".join(told.split()).replace("│", "")
+    assert all(part in words for part in ("[/re", "[link"))
+
+
+def test_a_bar_shows_a_name_as_it_is() -> None:
+    """On a terminal, where markup would be obeyed or end the program."""
+    reporters: tuple[Callable[[Console], TerminalReporter | CountingReporter], ...]
+    reporters = (TerminalReporter, CountingReporter)
+    for make in reporters:
+        screen = io.StringIO()
+        reporter = make(Console(file=screen, force_terminal=True, width=100))
+        reporter.begin("[/red]file", total=1, done=0)
+        reporter.end()
+        assert "[/red]file" in screen.getvalue()
+    screen = io.StringIO()
+    steps = TerminalSteps(Console(file=screen, force_terminal=True, width=100))
+    steps.begin(2)
+    steps.step("[/red]good\x1b]0;OWNED\x07")
+    steps.end()
+    assert "[/red]good" in screen.getvalue()
+    assert "\x1b]0;" not in screen.getvalue()
