@@ -19,9 +19,9 @@ from device.errors import PackError
 MAX_NODES: Final = 20_000
 """InsightFace's ResNet-100 has some hundreds of nodes, vision transformers some thousands."""
 MAX_MACS: Final = 32 * 10**9
-"""Multiplications per picture: InsightFace's ResNet-100 has 12 milliards, and takes more than a second on a Pi."""
+"""Multiplications per picture: InsightFace's ResNet-100 has 12 billion, and takes more than a second on a Pi."""
 MAX_ELEMENTS: Final = 1 << 27
-"""Numbers in all results together, per picture: 512 MiB; InsightFace's ResNet-100 has some 50 millions."""
+"""Numbers in all results together, per picture: 512 MiB; InsightFace's ResNet-100 has some 50 million."""
 _MACS_PER_ELEMENT: Final = 16
 """Reading or writing a number from memory takes as long as so many multiplications, a root or an exponential too."""
 _BATCHES: Final = (1, 2, 3)
@@ -70,7 +70,7 @@ def require_bounded(model: onnx.ModelProto) -> None:
         cost = cost_of(model)
         if cost.macs > MAX_MACS * batch or cost.elements > MAX_ELEMENTS * batch:
             raise _refuse(
-                f"{cost.macs / batch / 1e9:.3g} milliard multiplications and {cost.elements / batch / 1e6:.3g} million"
+                f"{cost.macs / batch / 1e9:.3g} billion multiplications and {cost.elements / batch / 1e6:.3g} million"
                 f" numbers per picture, where a door's model may have {MAX_MACS / 1e9:.3g} and {MAX_ELEMENTS / 1e6:.3g}"
             )
 

@@ -101,7 +101,7 @@ def test_models_of_the_packs_are_taken() -> None:
 
 
 def test_a_chain_of_large_products_is_refused() -> None:
-    """128 milliards of multiplications in a few kilobytes, and as many again for each node more."""
+    """128 billions of multiplications in a few kilobytes, and as many again for each node more."""
     nodes = [helper.make_node("Tile", ["e", "often"], ["t"]), helper.make_node("Transpose", ["t"], ["u"], perm=[1, 0]),
              helper.make_node("MatMul", ["t", "u"], ["m0"]),
              *(helper.make_node("MatMul", [f"m{k}", "m0"], [f"m{k + 1}"]) for k in range(4))]  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_large_constant_of_few_bytes_is_refused() -> None:
 
 
 def test_a_large_sparse_constant_is_refused() -> None:
-    """One number on the disk, milliards in memory."""
+    """One number on the disk, billions in memory."""
     sparse = helper.make_sparse_tensor(
         numpy_helper.from_array(np.ones(1, np.float32)),
         helper.make_tensor("i", TensorProto.INT64, [1], [0]),
