@@ -1,11 +1,15 @@
 """The timing cache: how long kernels took, so that the next build on this GPU need not try them again.
 
-It only saves time: one that cannot be read, or is of another TensorRT or GPU, is not used, and that is said.
+It only saves time: one that cannot be read, or is of another TensorRT or GPU, is not used, and that is said. TensorRT
+reads what is in it as it is, so one that anybody else may have written is not used either.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,11 +43,13 @@ def save_timing_cache(config: trt.IBuilderConfig, path: Path, *, reporter: Repor
     other = config.create_timing_cache(there) if there else None
     if other is not None:
         cache.combine(other, False)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Of mode 0600, whatever the umask.
+        handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(name)
         try:
-            with part.open("wb") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(cache.serialize())
                 file.flush()
                 os.fsync(file.fileno())
@@ -58,11 +64,28 @@ def save_timing_cache(config: trt.IBuilderConfig, path: Path, *, reporter: Repor
 def _read(path: Path, *, reporter: Reporter) -> bytes:
     """Nothing where there is nothing to be had."""
     try:
-        with path.open("rb") as file:
+        # O_NONBLOCK: a named pipe in the file's place must not hold up the build.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if doubt := _doubt(os.fstat(handle)):
+                reporter.note(f"the timing cache {path} {doubt} and is not used")
+                return b""
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return b""
     except OSError as exc:
-        reporter.note(f"the timing cache {path} cannot be read: {exc.strerror}")
+        if exc.errno == errno.ELOOP:
+            reporter.note(f"the timing cache {path} is a symbolic link and is not used")
+        else:
+            reporter.note(f"the timing cache {path} cannot be read: {exc.strerror}")
         return b""
     return data if len(data) <= _MAX_BYTES else b""
+
+
+def _doubt(status: os.stat_result) -> str:
+    """Why somebody else may have written a file; empty where nobody may."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file"
+    if status.st_uid != os.geteuid():
+        return "belongs to another user"
+    return "can be written by other users" if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,6 +176,35 @@ def test_a_timing_cache_of_another_kind_is_not_used_and_replaced(
     assert [text for text in notes.said if "is not used" in text]
     build_engine(MODEL, model="small", timing_cache=cache)
     assert machine.timed == 1
+
+
+@pytest.mark.parametrize("doubt", ["link", "group", "others", "pipe", "owner"])
+def test_a_timing_cache_that_somebody_else_may_have_written_is_not_used(
+    machine: Machine, tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch, doubt: str
+) -> None:
+    """TensorRT would read it unauthenticated; it is replaced by one that only its owner may write."""
+    cache = tmp_path / "cache"
+    build_engine(MODEL, model="small", timing_cache=cache)
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    timed = machine.timed
+    if doubt == "link":
+        cache.rename(tmp_path / "elsewhere")
+        cache.symlink_to(tmp_path / "elsewhere")
+    elif doubt == "pipe":
+        cache.unlink()
+        os.mkfifo(cache)
+    elif doubt == "owner":
+        monkeypatch.setattr(os, "geteuid", lambda: cache.stat().st_uid + 1)
+    else:
+        cache.chmod(0o620 if doubt == "group" else 0o602)
+    before = (tmp_path / "elsewhere").read_bytes() if doubt == "link" else b""
+    build_engine(MODEL, model="small", timing_cache=cache, reporter=notes)
+    assert machine.timed == 2 * timed
+    assert [text for text in notes.said if "is not used" in text]
+    if doubt == "link":
+        assert (tmp_path / "elsewhere").read_bytes() == before
+    assert not cache.is_symlink()
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
 
 
 def test_timings_of_a_build_that_ran_meanwhile_are_kept(
