@@ -19,9 +19,9 @@ from device.errors import PackError
 MAX_NODES: Final = 20_000
 """InsightFace's ResNet-100 has some hundreds of nodes, vision transformers some thousands."""
 MAX_MACS: Final = 32 * 10**9
-"""Multiplications per picture: InsightFace's ResNet-100 has 12 billion, and takes more than a second on a Pi."""
+"""Multiplications per picture: by the sizes of its layers InsightFace's ResNet-100 has 12 billion."""
 MAX_ELEMENTS: Final = 1 << 27
-"""Numbers in all results together, per picture: 512 MiB; InsightFace's ResNet-100 has some 50 million."""
+"""Numbers in all results together, per picture: 512 MiB; InsightFace's ResNet-100 has 32 million."""
 _MACS_PER_ELEMENT: Final = 16
 """Reading or writing a number from memory takes as long as so many multiplications, a root or an exponential too."""
 _BATCHES: Final = (1, 2, 3)
