@@ -20,7 +20,7 @@ from device.vision.manifest import ScoringRule, Thresholds
 from device.vision.pack import Pack, read_signature
 from export_tools.build import pack_directory, replace_thresholds, verify_pack
 from export_tools.commands.build import signing_key
-from export_tools.commands.counting import CountingReporter
+from export_tools.commands.progress import CountingReporter
 from export_tools.commands.shared import add_json, add_pack, add_state, embedding_place, mac_key, print_json
 from export_tools.sources.fetch import Fetcher
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from export_tools.precision.artefact import make_artefact
 from export_tools.precision.batch import with_batch
 from export_tools.precision.ranges import load_ranges
 from export_tools.sources.fetch import Fetcher
+from export_tools.whole import write_whole
 
 
 def add(commands: Any) -> None:
@@ -45,7 +44,7 @@ def _convert(options: argparse.Namespace) -> None:
     data = make_artefact(card.models[options.role], reference, options.precision, ranges=ranges)
     if options.batch is not None:
         data = with_batch(data, batch=batch)
-    write_whole(options.out, data)
+    write_whole(options.out, data, mode=0o644)
     found = {
         "model_id": card.models[options.role].model_id(options.precision),
         "file": str(options.out),
@@ -63,24 +62,6 @@ def reference_of(card: PackCard, role: Role, fetcher: Fetcher) -> bytes:
     if role not in card.models:
         raise UsageError(f"the pack {card.pack} has no {role}", hint=f"it has {', '.join(card.models)}")
     return convert(card.models[role], read_sources(card, fetcher, roles=[role])[role])
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under its name only when all of it is there. Raises UsageError."""
-    try:
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-            Path(aside).chmod(0o644)
-            Path(aside).replace(path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
-    except OSError as exc:
-        raise UsageError(f"cannot write {path}: {exc.strerror}", hint="name a file in a folder that is there") from exc
 
 
 def _batch(text: str | None) -> int | None:

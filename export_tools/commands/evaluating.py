@@ -20,7 +20,7 @@ from device.vision.pack import Pack, load_pack
 from device.wiring.models import load_vision, match_threshold, open_session
 from export_tools.build import pack_directory, read_sources
 from export_tools.cards import load_pack_card
-from export_tools.commands.counting import CountingReporter
+from export_tools.commands.progress import CountingReporter
 from export_tools.commands.shared import embedding_place, fetcher_for, mac_key
 from export_tools.convert.convert import convert
 from export_tools.evaluate.annotations import read_annotations
@@ -39,12 +39,13 @@ from export_tools.evaluate.results.pad import PadResult
 from export_tools.evaluate.results.recognition import IdentificationResult, VerificationResult
 from export_tools.evaluate.summary import told
 from export_tools.evaluate.sweep import run_sweep
-from export_tools.evaluate.tables import write_tables, write_whole
+from export_tools.evaluate.tables import write_tables
 from export_tools.evaluate.verification import run_verification
 from export_tools.precision.pictures import folder_sources, photo_sources
 from export_tools.precision.record import observe_pack
 from export_tools.report.engines import find_engines
 from export_tools.sources.fetch import fetch_photos
+from export_tools.whole import write_whole
 
 
 def evaluate(options: argparse.Namespace) -> None:

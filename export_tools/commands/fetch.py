@@ -9,10 +9,10 @@ from typing import Any
 from device.commands.output import say
 from device.errors import UsageError
 from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
-from export_tools.commands.convert import write_whole
 from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
 from export_tools.sources.fetch import default_cache, fetch_photos
 from export_tools.sources.pins import Source
+from export_tools.whole import write_whole
 
 
 def add(commands: Any) -> None:
@@ -53,7 +53,7 @@ def _photos(options: argparse.Namespace) -> None:
     except OSError as exc:
         raise UsageError(f"cannot make the folder {folder}: {exc.strerror}", hint="choose --out") from exc
     for name, content in photos.items():
-        write_whole(folder / name, content)
+        write_whole(folder / name, content, mode=0o644)
     if options.json:
         print_json({"folder": str(folder), "photos": sorted(photos)})
         return

@@ -16,7 +16,6 @@ from device.errors import UsageError
 from device.vision.manifest import ROLES, Precision, Role
 from export_tools.build import read_sources
 from export_tools.cards import RANGES_DIRECTORY, ModelCard, PackCard, load_pack_card
-from export_tools.commands.convert import write_whole
 from export_tools.commands.pictures import add_calibration, calibration_folder
 from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
 from export_tools.convert.convert import convert
@@ -29,6 +28,7 @@ from export_tools.precision.record import default_sources, observe_pack, record_
 from export_tools.report.errors import drift_of
 from export_tools.report.explain import error_words
 from export_tools.report.result import Drift
+from export_tools.whole import write_whole
 
 _INT8: tuple[Precision, ...] = tuple(each for each in get_args(Precision) if each.startswith("int8"))
 
@@ -109,7 +109,7 @@ def _keep(options: argparse.Namespace, model: ModelCard, ranges: Ranges, artefac
     if options.out is not None:
         write_ranges(options.out / f"{model.name}.json", ranges)
         for precision, data in artefacts.items():
-            write_whole(options.out / f"{model.model_id(precision)}.onnx", data)
+            write_whole(options.out / f"{model.model_id(precision)}.onnx", data, mode=0o644)
     if options.record and model.ranges is not None:
         write_ranges(RANGES_DIRECTORY / model.ranges, ranges)
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from device.commands.output import visible
 from device.errors import NotFoundError, UsageError
 from export_tools.commands.pictures import add_calibration, calibration_folder
-from export_tools.commands.shared import add_sources, fetcher_for, print_line
-from export_tools.evaluate.tables import write_whole
+from export_tools.commands.progress import TerminalSteps, print_line
+from export_tools.commands.shared import add_sources, fetcher_for
 from export_tools.report.result import ReportResult, read_report
+from export_tools.whole import write_whole
 
 
 def add(commands: Any) -> None:
@@ -120,39 +119,3 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
         raise UsageError(f"cannot make {folder}: {exc.strerror}", hint="name another folder") from exc
     for name, text in files.items():
         write_whole(folder / name, text)
-
-
-class TerminalSteps:
-    """A bar on standard error; without a terminal, a line per step."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-        )
-        self._task: TaskID | None = None
-        self._total = self._begun = 0
-
-    def begin(self, total: int) -> None:
-        """Show the bar."""
-        self._total = total
-        if self._console.is_terminal:
-            self._task = self._progress.add_task("", total=total)
-            self._progress.start()
-
-    def step(self, what: str) -> None:
-        """The step before is done, this one begins."""
-        self._begun += 1
-        if self._task is not None:
-            self._progress.update(self._task, completed=self._begun - 1, description=visible(what))
-        else:
-            print_line(self._console, f"{self._begun} of {self._total}: {what}")
-
-    def end(self) -> None:
-        """Take the bar away."""
-        if self._task is not None:
-            self._progress.stop()

@@ -10,66 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from device.commands.output import visible
 from device.keys import KeyFile, StateKeys
 from device.store.files import DATABASE_NAME
+from export_tools.commands.progress import TerminalReporter
 from export_tools.evaluate.cache import CachePlace
 from export_tools.sources.fetch import Fetcher, default_cache
 
 DEFAULT_STATE: Final = ".doorward"
-#: So many characters of a name stand before a bar.
-_BAR_NAME: Final = 24
-
-
-class TerminalReporter:
-    """Progress bars and notes on standard error; without a terminal, only the notes and one line per file."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task: TaskID | None = None
-
-    def begin(self, name: str, *, total: int, done: int) -> None:
-        """A bar for one file."""
-        if self._console.is_terminal:
-            self._progress.start()
-            self._task = self._progress.add_task(visible(_short(name)), total=total, completed=done)
-        else:
-            self.note(f"fetching {name} ({(total - done) / 1e6:.1f} MB)")
-
-    def at(self, done: int) -> None:
-        """Move the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=done)
-
-    def end(self) -> None:
-        """Leave the bar where it is."""
-        if self._task is not None:
-            self._progress.stop()
-            self._progress.remove_task(self._task)
-            self._task = None
-
-    def note(self, text: str) -> None:
-        """One line."""
-        print_line(self._console, text)
-
-
-def print_line(console: Console, text: str) -> None:
-    """A line as it is: names out of files neither style it nor drive the terminal."""
-    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
-
-
-def _short(name: str) -> str:
-    """An archive's name without version and platform, which would leave no room for the bar on 80 columns."""
-    return name.partition("-")[0][:_BAR_NAME]
 
 
 def add_pack(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,8 @@ from device.ed25519 import anybody_can_sign
 from device.errors import UsageError
 from export_tools.build import pack_directory
 from export_tools.commands.build import described
-from export_tools.commands.shared import add_json, add_pack, add_state, mac_key, print_json, print_line
+from export_tools.commands.progress import print_line
+from export_tools.commands.shared import add_json, add_pack, add_state, mac_key, print_json
 from export_tools.verify import DriftRow, Verification, verify
 
 _KEY_HINT: Final = "give 64 hex digits, or a public key in PEM form: openssl pkey -in KEY.pem -pubout"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +11,7 @@ from typing import Any, Final
 from device.audit.export import safe_cell
 from device.errors import UsageError
 from export_tools.evaluate.results.common import Result
+from export_tools.whole import write_whole
 
 _FIGURES: Final = "figures"
 
@@ -54,24 +53,6 @@ def write_tables(result: Result, folder: Path, *, prefix: str) -> tuple[Path, ..
     for path, text in texts.items():
         write_whole(path, text)
     return tuple(texts)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text beside its place and move it there, so that nobody ever reads half of it. Raises UsageError."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", newline="", delete=False
-        ) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as exc:
-        raise UsageError(f"cannot write {path}: {exc.strerror}", hint="name a file in a writable folder") from exc
 
 
 def _columns(value: Mapping[str, Any]) -> dict[str, Sequence[object]]:

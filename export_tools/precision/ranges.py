@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -18,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from device.errors import PackError
 from device.vision.manifest import ModelId, Sha256, Strict, Text
 from export_tools.precision.graph import fingerprint
+from export_tools.whole import replace_file
 
 _MAX_BYTES: Final = 4 << 20
 _RECORD: Final = "record the ranges again: doorward-export quantize --record"
@@ -103,17 +102,7 @@ def write_ranges(path: Path, ranges: Ranges) -> None:
     data = json.dumps(ranges.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-            Path(aside).chmod(0o644)
-            Path(aside).replace(path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        replace_file(path, data.encode(), mode=0o644)
     except OSError as exc:
         raise PackError(
             f"cannot write {path}: {exc.strerror}", reason="unwritable", hint="name a folder that can be written"

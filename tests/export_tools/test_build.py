@@ -25,7 +25,7 @@ from device.vision.pack import MAC_NAME, MANIFEST_NAME, load_pack, write_manifes
 from export_tools import build, cards, cli, recipe
 from export_tools.build import build_pack, pack_directory, replace_thresholds, verify_pack
 from export_tools.cards import load_pack_card
-from export_tools.commands.shared import TerminalReporter
+from export_tools.commands.progress import TerminalReporter
 from export_tools.recipe import BuildOptions
 from export_tools.sources.fetch import Fetcher
 from tests.export_tools import dat_writer

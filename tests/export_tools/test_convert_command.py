@@ -12,7 +12,7 @@ from device.errors import UsageError
 from device.vision.backends.onnx import OnnxSession
 from export_tools import cli
 from export_tools.cards import RANGES_DIRECTORY
-from export_tools.commands import convert
+from export_tools.whole import write_whole
 
 
 def _run(*arguments: str) -> int:
@@ -85,6 +85,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UsageError, match="No space left"):
-        convert.write_whole(tmp_path / "model.onnx", b"new")
+        write_whole(tmp_path / "model.onnx", b"new")
     assert (tmp_path / "model.onnx").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]

@@ -16,7 +16,8 @@ from export_tools.evaluate.pad import summarise
 from export_tools.evaluate.results.latency import LatencyResult
 from export_tools.evaluate.results.pad import PadResult
 from export_tools.evaluate.results.recognition import VerificationResult
-from export_tools.evaluate.tables import tables_of, write_whole
+from export_tools.evaluate.tables import tables_of
+from export_tools.whole import write_whole
 from tests.export_tools.lfw_like import write_pairs, write_set
 from tests.export_tools.test_evaluate_pad import by_hand, clip
 

@@ -15,9 +15,7 @@ from device.keys import KeyFile, StateKeys
 from device.vision.manifest import Manifest
 from device.vision.pack import MAC_NAME, MANIFEST_NAME, load_pack, write_manifest
 from export_tools.cli import run
-from export_tools.commands.counting import CountingReporter
-from export_tools.commands.report import TerminalSteps
-from export_tools.commands.shared import TerminalReporter
+from export_tools.commands.progress import CountingReporter, TerminalReporter, TerminalSteps
 from tests.standins.embedder import sface_like
 
 HOSTILE = "fc\x1b]0;OWNED\x07\x1b[2J\x9b31mgood\u202e"
