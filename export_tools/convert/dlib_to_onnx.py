@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from device.errors import PackError
 from export_tools.convert.dlib_reader import Layer, Network, read_dlib
-from export_tools.convert.tflite_to_onnx import serialise
+from export_tools.convert.onnx_writer import serialise
 
 _INPUT_DIVISOR: Final = 256.0
 """dlib's ``input_rgb_image_sized`` divides by 256, not by 255."""

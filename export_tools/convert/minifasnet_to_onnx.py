@@ -17,8 +17,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from device.errors import PackError
+from export_tools.convert.onnx_writer import serialise
 from export_tools.convert.pth_reader import StateDict, read_state_dict
-from export_tools.convert.tflite_to_onnx import serialise
 
 INPUT_PX: Final = 80
 CLASSES: Final = 3

@@ -18,7 +18,7 @@ from device.errors import PackError
 from device.vision.manifest import TensorSpec
 from export_tools.cards import OutputSpec
 from export_tools.convert.onnx_cost import MAX_NODES, require_bounded
-from export_tools.convert.tflite_to_onnx import IR_VERSION, OPSET
+from export_tools.convert.onnx_writer import IR_VERSION, OPSET
 
 _DEFAULT_DOMAINS: Final = frozenset(("", "ai.onnx"))
 #: What checker, shape inference and converter raise about a file that is not what it says.

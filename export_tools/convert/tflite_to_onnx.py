@@ -7,7 +7,7 @@ once per value: every 4-D value lives in NCHW; a RESHAPE leaves the image world,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from device.errors import PackError
+from export_tools.convert.onnx_writer import serialise
 from export_tools.convert.tflite_reader import Graph, Operator, read_tflite
-
-OPSET: Final = 17
-"""The newest opset that every onnxruntime since 1.12 and TensorRT 8.6 load."""
-IR_VERSION: Final = 8
 
 Array = npt.NDArray[Any]
 
@@ -274,28 +271,3 @@ def _convert(graph: Graph, *, outputs: tuple[Output, ...], batch: int | None) ->
         outputs=infos,
         initializers=list(builder.initializers.values()),
     )
-
-
-def serialise(
-    *,
-    nodes: list[onnx.NodeProto],
-    inputs: list[onnx.ValueInfoProto],
-    outputs: list[onnx.ValueInfoProto],
-    initializers: list[onnx.TensorProto],
-) -> bytes:
-    """Assemble, check with onnx's own checker and shape inference, and serialise one model, reproducibly.
-
-    Raises:
-        PackError: The graph is not valid (``unconvertible``).
-    """
-    model = helper.make_model(
-        helper.make_graph(nodes, "doorward", inputs, outputs, initializers),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        producer_name="doorward-export",
-        ir_version=IR_VERSION,
-    )
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
-        raise PackError(f"the converted model is not valid ONNX ({exc})", reason="unconvertible") from exc
-    return bytes(model.SerializeToString(deterministic=True))

@@ -11,9 +11,7 @@ from onnx import TensorProto, version_converter
 
 from device.errors import ModelError, PackError
 from device.vision.backends.onnx import OnnxSession
-
-OPSET: Final = 17
-"""What every graph is lifted to: per-channel scales need 13 (attribute ``axis``), TensorRT 10 reads all of 17."""
+from export_tools.convert.onnx_writer import IR_VERSION, OPSET
 
 _HINT: Final = "convert the model again from its upstream file: doorward-export convert --force"
 
@@ -73,7 +71,7 @@ def lift_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
     except (RuntimeError, ValueError) as exc:
         raise refuse(f"the model cannot be lifted to operator set {OPSET}: {_first_line(exc)}") from exc
     # The version before IR 4 lists weights among the inputs; the converter keeps what it finds.
-    lifted.ir_version = max(lifted.ir_version, 8)
+    lifted.ir_version = max(lifted.ir_version, IR_VERSION)
     return lifted
 
 

@@ -16,7 +16,7 @@ from device.vision.backends.onnx import OnnxSession
 from device.vision.manifest import TensorSpec
 from export_tools.cards import OutputSpec
 from export_tools.convert.onnx_import import import_onnx, read_signature
-from export_tools.convert.tflite_to_onnx import IR_VERSION, OPSET
+from export_tools.convert.onnx_writer import IR_VERSION, OPSET
 from tests.standins.embedder import sface_like
 
 SFACE = sface_like()
