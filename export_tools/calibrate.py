@@ -14,12 +14,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from device.errors import UsageError
 from device.vision.manifest import OperatingPoint, ScoringRule, Thresholds
 from export_tools.attempts import Scores
-from export_tools.evaluate.intervals import CONFIDENCE, REPLICATES, RULE_OF_THREE, counted
+from export_tools.evaluate.intervals import RULE_OF_THREE, counted
+from export_tools.evaluate.one_sided import PeopleBound, upper_95
 from export_tools.evaluate.results.common import Rate
 
 MAX_TARGET: Final = 0.1
@@ -27,8 +27,6 @@ _LOOSEST: Final = 3
 """Points begin at 10^-3: photographs of one person, and frames of one visit, must agree at the loosest of them."""
 _CLEARANCE: Final = 1e-4
 """A threshold above all scores is the next multiple of this, and none is lower."""
-#: The draw is the same each time, so that a result can be repeated.
-_SEED: Final = 19795
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +40,8 @@ class Point:
         comparisons: Impostor comparisons.
         upper_95: One-sided 95 % bound of the rate over comparisons: Clopper and Pearson's; without errors 3 divided by
             the comparisons.
-        upper_95_people: The same when people are drawn anew with all their comparisons (percentile bootstrap); without
-            errors 3 / people. The honest one where few people are compared often.
+        upper_95_people: The same when people are drawn anew with all their comparisons, never below the one over
+            comparisons; None where there are too few people. The honest one where few are compared often.
     """
 
     target: float
@@ -51,7 +49,7 @@ class Point:
     errors: int
     comparisons: int
     upper_95: float
-    upper_95_people: float
+    upper_95_people: float | None
 
     @property
     def observed(self) -> float:
@@ -60,8 +58,12 @@ class Point:
 
     @property
     def resolved(self) -> bool:
-        """Whether there are comparisons enough to see one error at the target; else the target is not proven."""
-        return self.target * self.comparisons >= 1
+        """Whether there are comparisons enough for the target: at least 3 / target.
+
+        Without an error among them the 95 % bound over comparisons is then at most the target (rule of three); with as
+        many as the threshold may have, three of 3 / target, it is at most 2.6 times the target (7.75 / 3).
+        """
+        return self.comparisons >= comparisons_for(self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,11 @@ class Budget:
     def days(self) -> float:
         """Days from one false accept to the next, on average."""
         return 1 / (self.attempts_per_day * self.per_attempt)
+
+
+def comparisons_for(target: float) -> int:
+    """How many comparisons resolve a false match rate: 3 / target, rounded up."""
+    return math.ceil(RULE_OF_THREE / target * (1 - 1e-12))  # 3 / 1e-5 is to be 300,000 whatever the rounding
 
 
 def check_target(target: float) -> None:
@@ -231,54 +238,6 @@ def choose_threshold(ordered: NDArray[np.float64], *, target: float) -> float:
             hint="add pictures of more people, and check the embedder: doorward-export verify",
         )
     return cosine
-
-
-def upper_95(errors: int, trials: int) -> float:
-    """One-sided 95 % bound of a rate: Clopper and Pearson 1934; without errors the rule of three."""
-    if errors == 0:
-        return min(RULE_OF_THREE / trials, 1.0)
-    found = binomtest(errors, trials, alternative="less").proportion_ci(confidence_level=CONFIDENCE, method="exact")
-    return float(found.high)
-
-
-class PeopleBound:
-    """The same when people are drawn anew, each with all comparisons; one pair counts as often as both were drawn.
-
-    Args:
-        people: (n, 2) who was compared with whom.
-    """
-
-    def __init__(self, people: NDArray[np.int64]) -> None:
-        names, places = np.unique(people, return_inverse=True)
-        self._size = names.size
-        places = places.reshape(people.shape)
-        self._pairs = places[:, 0] * names.size + places[:, 1]
-        draw = np.random.default_rng(_SEED)
-        self._drawn = draw.multinomial(names.size, np.full(names.size, 1 / names.size), size=REPLICATES).astype(
-            np.float32
-        )
-        self._totals = self._drawn_count(np.ones(len(people), np.bool_))
-
-    def upper_95(self, errors: NDArray[np.bool_]) -> float:
-        """Percentile bootstrap, one-sided; without errors the rule of three over people.
-
-        Args:
-            errors: (n,) whether each comparison matched.
-        """
-        if not errors.any():
-            return min(RULE_OF_THREE / self._size, 1.0)
-        held = self._totals > 0  # a draw may leave nobody to compare
-        if not held.any():
-            return 1.0
-        rates = self._drawn_count(errors)[held] / self._totals[held]
-        return min(float(np.quantile(rates, CONFIDENCE)), 1.0)
-
-    def _drawn_count(self, counted_in: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """How many of these comparisons each draw holds."""
-        often = np.bincount(self._pairs[counted_in], minlength=self._size**2).astype(np.float32)
-        visits = self._drawn @ often.reshape(self._size, self._size)
-        counts: NDArray[np.float64] = np.einsum("rp,rp->r", visits.astype(np.float64), self._drawn)
-        return counts
 
 
 def _rates(target: float) -> Sequence[float]:

@@ -58,7 +58,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--accept-unproven",
         action="store_true",
-        help="write the threshold even where there are too few comparisons to prove the target",
+        help="write the threshold even where there are fewer comparisons than 3 / target",
     )
     parser.add_argument(
         "--accept-looser", action="store_true", help="write a threshold although the one in the pack is higher"
@@ -126,7 +126,7 @@ def _refusals(found: Calibration, old: Thresholds | None, options: argparse.Name
     if not (target.resolved or options.accept_unproven):
         refusals.append(
             (
-                f"{target.comparisons} comparisons do not prove a false match rate of {target.target:.3g}",
+                f"{target.comparisons:,} comparisons do not resolve a false match rate of {target.target:.3g}",
                 "add pictures of more people, aim at a higher rate, or take the risk with --accept-unproven",
             )
         )
@@ -215,17 +215,19 @@ def _told(found: Calibration, budgets: list[Budget], *, before: Pack, written: P
     yield "target FMR   cosine    seen                   at most (95 %): comparisons, people"
     for point in found.points:
         seen = f"{point.errors} of {point.comparisons}"
+        people = "none" if point.upper_95_people is None else f"{point.upper_95_people:.3g}"
         yield (
-            f"{point.target:<12.3g} {point.cosine:.6f}  {seen:<21}  {point.upper_95:.3g}, {point.upper_95_people:.3g}"
-            f"{'' if point.resolved else '   not proven'}"
+            f"{point.target:<12.3g} {point.cosine:.6f}  {seen:<21}  {point.upper_95:.3g}, {people}"
+            f"{'' if point.resolved else '   not resolved'}"
         )
+    if target.upper_95_people is None:
+        yield "             no bound over people: with fewer than ten, drawing them anew tells nothing"
     yield f"FNMR         {_fnmr(found)}"
     yield ""
     if not target.resolved:
         yield (
-            f"The target is NOT PROVEN: {target.comparisons} comparisons cannot show a rate of {target.target:.3g}. The"
-            f" threshold lies above every stranger seen; with 95 % confidence the rate is at most {target.upper_95:.3g}"
-            f" (3 / comparisons). {_wanted(target):,} comparisons would be needed."
+            f"The target is NOT RESOLVED: a rate of {target.target:.3g} takes {_wanted(target):,} comparisons,"
+            f" 3 / rate; there are {target.comparisons:,}. With 95 % confidence the rate is at most {target.upper_95:.3g}."
         )
     for budget, meant in zip(budgets, ("at the target", "at the 95 % bound"), strict=True):
         yield (
@@ -243,7 +245,10 @@ def _told(found: Calibration, budgets: list[Budget], *, before: Pack, written: P
 
 
 def _wanted(point: Point) -> int:
-    return round(3 / point.target)
+    # With the module's other figures; not needed before something was measured.
+    from export_tools.calibrate import comparisons_for  # noqa: PLC0415
+
+    return comparisons_for(point.target)
 
 
 def _days(days: float) -> str:
