@@ -18,7 +18,12 @@ def convert(card: ModelCard, source: bytes) -> bytes:
     Raises:
         PackError: It cannot be converted (``unconvertible``), or the result is not what is described (``card``).
     """
-    data = _converted(card, source)
+    try:
+        data = _converted(card, source)
+    except PackError as exc:
+        raise PackError(
+            f"{card.name} ({card.member or card.source}): {exc.message}", reason=exc.reason, hint=exc.hint
+        ) from exc
     graph = onnx.load_from_string(data).graph
     promised = [[(spec.name, spec.shape) for spec in specs] for specs in ([card.input], card.outputs)]
     found = [[_described(info) for info in infos] for infos in (graph.input, graph.output)]

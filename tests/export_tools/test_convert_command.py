@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.errors import UsageError
+from device.errors import PackError, UsageError
 from device.vision.backends.onnx import OnnxSession
 from export_tools import cli
-from export_tools.cards import RANGES_DIRECTORY
+from export_tools.cards import RANGES_DIRECTORY, ModelCard, load_pack_card
+from export_tools.convert.convert import convert
 from export_tools.whole import write_whole
 
 
@@ -74,6 +75,18 @@ def test_ranges_of_another_model_are_refused(tmp_path: Path, capsys: pytest.Capt
     assert _run(*arguments) == 70
     assert "belong to another model" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("card", load_pack_card("door-plus")[0].models.values(), ids=lambda card: card.name)
+def test_a_file_that_cannot_be_converted_is_named(card: ModelCard) -> None:
+    """A pack has up to six models: which one, and which file of its source; reason and hint stay."""
+    with pytest.raises(PackError) as refused:
+        convert(card, b"no model")
+    assert refused.value.message.startswith(f"{card.name} ({card.member or card.source}): ")
+    assert refused.value.reason == "unconvertible"
+    cause = refused.value.__cause__
+    assert isinstance(cause, PackError)
+    assert refused.value.hint == cause.hint
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
