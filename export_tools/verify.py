@@ -32,20 +32,26 @@ Outputs = Sequence[NDArray[np.float32]]
 _EMBEDDERS: Final = FAMILIES["embedder"]
 MEASURED: Final[Mapping[Family, Mapping[Precision, float]]] = {
     "blazeface-full": {"fp16": 2.8e-4},
-    "yunet": {"fp16": 6.2e-3, "int8-u8": 1.6e-1, "int8-s8": 1.9e-1},
-    "facemesh": {"fp16": 3.3e-4, "int8-u8": 2.6e-2, "int8-s8": 3.7e-2},
-    "mediapipe-iris": {"fp16": 3.6e-4, "int8-u8": 2.5e-2, "int8-s8": 6.2e-2},
+    "yunet": {"fp16": 6.2e-3, "int8-u8": 1.95e-1, "int8-s8": 3.65e-1},
+    "facemesh": {"fp16": 3.3e-4, "int8-u8": 1.33e-2, "int8-s8": 7.4e-3},
+    "mediapipe-iris": {"fp16": 3.5e-4, "int8-u8": 4.0e-2, "int8-s8": 2.5e-2},
     "minifasnet": {"fp16": 2.0e-3},
-    "dlib-resnet": {"fp16": 5.3e-7, "int8-u8": 7.3e-4, "int8-s8": 1.2e-3},
+    "dlib-resnet": {"fp16": 5.4e-7, "int8-u8": 6.2e-4, "int8-s8": 8.6e-4},
     # None was at hand to be measured: ten times what dlib's network shows.
-    "arcface": {"fp16": 5.3e-6, "int8-u8": 7.3e-3, "int8-s8": 1.2e-2},
+    "arcface": {"fp16": 5.4e-6, "int8-u8": 6.2e-3, "int8-s8": 8.6e-3},
 }
-"""Drift on the pack's drawings with ONNX Runtime 1.31.1 on x86-64 with AVX512-VNNI; what drift is: :func:`drift_of`."""
+"""Drift on the pack's drawings with ONNX Runtime 1.31.1 on x86-64 with AVX512-VNNI; what drift is: :func:`drift_of`.
+
+INT8 drifts as the recorded activation ranges make it: new ranges, new figures. A test measures them again.
+"""
 FACTORS: Final[Mapping[Precision, float]] = {"fp16": 4.0, "int8-u8": 2.0, "int8-s8": 2.0}
 """What other processors may add. ONNX Runtime rounds to FP16 between operators only, an accelerator within them too;
 integers add up to the same everywhere, only scales and what stays in float round differently."""
 EMBEDDER_FACTORS: Final[Mapping[Precision, float]] = {**FACTORS, "fp16": 16.0}
 """1 - cosine is a square: four times the error of every number is sixteen times of it."""
+CERTAIN_LOGIT: Final = 8.0
+"""A probability of 0.9997: how far beyond it the logit lies changes nothing that the door does. On the drawings the
+mesh's presence is 21 to 30, and INT8 moves it by 2.8 there, by 1.3 where there is no face."""
 FP32_SHARE: Final = 1e-4
 """Where the pack was built FP32 answers the same to the bit. Another order of summation moved outputs by 1.3e-6 of
 their range (detector in LiteRT and in ONNX Runtime)."""
@@ -158,7 +164,8 @@ def drift_of(entry: ModelEntry, wanted: Outputs, given: Outputs) -> tuple[str, f
 
     For embedders 1 - cosine, the worst picture. For all others the greatest difference as a share of what FP32 gave,
     of its span or its magnitude, whichever is larger; outputs that are one quantity on several grids (``obj_8``,
-    ``obj_16``) share theirs, because a grid without a face holds nothing but numbers near zero.
+    ``obj_16``) share theirs, because a grid without a face holds nothing but numbers near zero. In INT8 the mesh's
+    presence, a logit, counts up to :data:`CERTAIN_LOGIT` only; FP32 and FP16 have to give the very number.
 
     Raises:
         ModelError: The answers are not of this model.
@@ -168,6 +175,7 @@ def drift_of(entry: ModelEntry, wanted: Outputs, given: Outputs) -> tuple[str, f
         raise ModelError("its outputs differ from the recorded ones in number or shape")
     if entry.family in _EMBEDDERS:
         return names[0], _turned(wanted[0], given[0])
+    wanted, given = _as_read(entry, wanted), _as_read(entry, given)
     scales: dict[str, float] = {}
     lows: dict[str, float] = {}
     highs: dict[str, float] = {}
@@ -239,6 +247,15 @@ def _open_tensorrt(pack: Pack, role: Role) -> InferenceSession:
     if entry.engine is None:
         raise ModelError(f"the {role} model has no engine")
     return TensorRtSession(data, model=entry.model_id, tag=entry.engine, model_sha256=entry.sha256)
+
+
+def _as_read(entry: ModelEntry, outputs: Outputs) -> Outputs:
+    if entry.family != "facemesh" or not entry.precision.startswith("int8"):
+        return outputs
+    return [
+        np.clip(part, -CERTAIN_LOGIT, CERTAIN_LOGIT) if output.name == "presence" else part
+        for output, part in zip(entry.outputs, outputs, strict=True)
+    ]
 
 
 def _quantity(name: str) -> str:

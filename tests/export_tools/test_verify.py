@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +22,31 @@ from onnx import numpy_helper
 from device.errors import ModelError, PackError
 from device.interfaces import InferenceSession
 from device.keys import KeyFile, StateKeys
-from device.vision.manifest import Manifest, ModelEntry, Role
+from device.vision.manifest import Family, Manifest, ModelEntry, Precision, Role
 from device.vision.pack import MAC_NAME, MANIFEST_NAME, SIGNATURE_NAME, Pack, load_pack, write_manifest
+from export_tools import golden
+from export_tools.build import read_sources
+from export_tools.cards import load_pack_card
 from export_tools.cli import run
+from export_tools.convert.convert import convert
 from export_tools.engine.builder import build_engine
+from export_tools.precision.artefact import make_artefact
 from export_tools.precision.fp16 import to_fp16
-from export_tools.verify import EMBEDDER_FACTORS, MEASURED, Backend, Verification, drift_of, limit_of, saturates, verify
+from export_tools.precision.graph import open_session
+from export_tools.sources.fetch import Fetcher, default_cache
+from export_tools.verify import (
+    EMBEDDER_FACTORS,
+    FACTORS,
+    FP32_COSINE,
+    FP32_SHARE,
+    MEASURED,
+    Backend,
+    Verification,
+    drift_of,
+    limit_of,
+    saturates,
+    verify,
+)
 from tests.standins.gpu import Machine, install
 
 
@@ -189,6 +209,17 @@ def test_drift_is_worked_out_by_hand(folder: Path, key: bytes) -> None:
     assert (output, round(drift, 9)) == ("obj_16", 1.25e-4)
 
 
+def test_a_certain_presence_may_move_in_int8_and_an_uncertain_one_may_not(folder: Path, key: bytes) -> None:
+    """A logit of 29 or of 26 is a face all the same; FP32 has to give the very number."""
+    pack = load_pack(folder, mac_key=key)
+    points, certain = np.array([[-2.0, 2.0]], np.float32), np.array([[29.0]], np.float32)
+    int8 = _entry(pack, "landmarks", precision="int8-u8")
+    assert drift_of(int8, [points, certain], [points, certain - 3])[1] == 0
+    assert drift_of(int8, [points, certain], [points, certain - 25]) == ("presence", 0.5)
+    assert drift_of(_entry(pack, "landmarks"), [points, certain], [points, certain - 2.9])[1] == pytest.approx(0.1)
+    assert math.isnan(drift_of(int8, [points, certain], [points, certain * np.nan])[1])
+
+
 def test_an_output_that_was_zero_may_not_move(folder: Path, key: bytes) -> None:
     """There is no share of nothing."""
     entry = _entry(load_pack(folder, mac_key=key), "landmarks")
@@ -206,6 +237,60 @@ def test_limits_follow_from_what_was_measured(folder: Path, key: bytes) -> None:
     assert limit_of(_entry(pack, "embedder", family="minifasnet", precision="int8-u8"), "onnxruntime") is None
     ordered = [limit_of(_entry(pack, "embedder", precision=p), "onnxruntime") for p in ("fp32", "fp16", "int8-u8")]
     assert ordered == sorted(limit for limit in ordered if limit is not None)
+
+
+def test_other_processors_may_add_this_much_and_no_more() -> None:
+    """Four times for FP16, twice for INT8; sixteen times where 1 - cosine is the square of an error."""
+    assert FACTORS == {"fp16": 4, "int8-u8": 2, "int8-s8": 2}
+    assert EMBEDDER_FACTORS == {"fp16": 16, "int8-u8": 2, "int8-s8": 2}
+    assert FP32_SHARE <= 1e-4
+    assert FP32_COSINE <= 1e-7
+
+
+def _drifts(pack: Pack, fetcher: Fetcher) -> dict[tuple[Family, Precision], float]:
+    """The greatest drift of each family of a pack at each precision it may run at, made and run as `verify` does."""
+    card, _ = load_pack_card(pack.manifest.pack)
+    sources = read_sources(card, fetcher)
+    recorded = pack.read_file(pack.manifest.golden)
+    found: dict[tuple[Family, Precision], float] = {}
+    for role, model in card.models.items():
+        reference = convert(model, sources[role])
+        vectors = golden.load(recorded, role, model.preprocessing)
+        for precision in model.precisions:
+            if precision != "fp32":
+                session = open_session(make_artefact(model, reference, precision), name=precision)
+                given = golden.run(session, vectors.inputs, batch=model.input.shape[0])
+                drift = drift_of(_entry(pack, role, precision=precision), vectors.outputs, given)[1]
+                key = model.family, precision
+                found[key] = max(found.get(key, 0.0), drift)
+    return found
+
+
+def _require_measured(found: dict[tuple[Family, Precision], float]) -> None:
+    """Within a fifth of the table, upwards and downwards; where 8-bit products saturate INT8 answers otherwise."""
+    cpuinfo = Path("/proc/cpuinfo")
+    rough = saturates(machine=platform.machine(), cpuinfo=cpuinfo.read_text() if cpuinfo.is_file() else "")
+    table = {key: MEASURED[key[0]][key[1]] for key in found}
+    off = {key: (drift, table[key]) for key, drift in found.items() if not 1 / 1.2 <= drift / table[key] <= 1.2}
+    assert not {key: figures for key, figures in off.items() if not (rough and key[1].startswith("int8"))}
+
+
+def test_what_the_limits_rest_on_is_what_the_models_of_door_do(door_pack: Path, door_keys: StateKeys) -> None:
+    """Every allowed precision drifts as the table says: other ranges or converters make it stale, and that is seen."""
+    found = _drifts(load_pack(door_pack, mac_key=door_keys.pack_mac), Fetcher(cache=default_cache()))
+    assert {family for family, _ in found} == {"blazeface-full", "facemesh", "mediapipe-iris", "dlib-resnet"}
+    assert len(found) == 10
+    _require_measured(found)
+
+
+def test_what_the_limits_rest_on_is_what_the_models_of_door_plus_do(
+    door_plus_pack: Path, door_plus_keys: StateKeys, shared: Path
+) -> None:
+    """The same for YuNet and the two liveness networks, of which the worse counts."""
+    pack = load_pack(door_plus_pack, mac_key=door_plus_keys.pack_mac)
+    found = _drifts(pack, Fetcher(cache=default_cache(), mirror=shared / "models"))
+    assert len(found) == 13
+    _require_measured(found)
 
 
 def test_a_processor_without_vnni_is_recognised() -> None:
