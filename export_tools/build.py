@@ -146,7 +146,9 @@ def _build(recipe: Recipe, thresholds: Thresholds | None, *, target: Path, mac_k
         references: dict[Role, golden.FloatModel] = {}
         for role, model in card.models.items():
             reference = convert(model, sources[role])
-            references[role] = golden.FloatModel(data=reference, preprocessing=model.preprocessing, input=model.input)
+            references[role] = golden.FloatModel(
+                name=model.name, data=reference, preprocessing=model.preprocessing, input=model.input
+            )
             data = make_artefact(model, reference, recipe.precisions[role])
             write_file(workshop / f"{role}.onnx", data)
             entry = _entry(role, model, data, precision=recipe.precisions[role], source=card.sources[model.source])
@@ -155,7 +157,7 @@ def _build(recipe: Recipe, thresholds: Thresholds | None, *, target: Path, mac_k
                 write_file(workshop / engine.entry.file, engine.data)
                 entry = entry.model_copy(update={"engine": engine.entry})
             entries[role] = entry
-        vectors = golden.record(references, make_session=lambda model: OnnxSession(model, model="fp32", threads=1))
+        vectors = golden.record(references, make_session=_session)
         write_file(workshop / GOLDEN_NAME, vectors)
         manifest = Manifest(
             format=2,
@@ -172,6 +174,10 @@ def _build(recipe: Recipe, thresholds: Thresholds | None, *, target: Path, mac_k
             },
         )
         _finish(workshop, manifest, target=target, mac_key=mac_key, sign_with=options.sign_with)
+
+
+def _session(model: golden.FloatModel) -> OnnxSession:
+    return OnnxSession(model.data, model=f"{model.name}-fp32", threads=1)
 
 
 @dataclass(frozen=True, slots=True)

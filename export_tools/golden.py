@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from device.errors import PackError
+from device.errors import ModelError, PackError
 from device.interfaces import InferenceSession
 from device.vision.manifest import Preprocessing, Role, TensorSpec
 
 Picture = NDArray[np.uint8]
-SessionMaker = Callable[[bytes], InferenceSession]
 
 _DRAWINGS = ((0.0, 0.0), (0.06, 0.3), (-0.05, -0.2))
 """Shift (share of the side) and tilt (radians) of each drawn face."""
@@ -29,9 +28,13 @@ _DRAWINGS = ((0.0, 0.0), (0.06, 0.3), (-0.05, -0.2))
 class FloatModel:
     """An FP32 model and how it is fed."""
 
+    name: str
     data: bytes
     preprocessing: Preprocessing
     input: TensorSpec
+
+
+SessionMaker = Callable[[FloatModel], InferenceSession]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ def record(models: Mapping[Role, FloatModel], *, make_session: SessionMaker) -> 
     """Draw the pictures, run every model, and pack both into one NPZ file.
 
     Raises:
-        ModelError: A model cannot be loaded or run.
+        PackError: A model cannot be loaded or run, or answers what is no number (``unconvertible``).
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     for role, model in models.items():
@@ -83,7 +86,14 @@ def record(models: Mapping[Role, FloatModel], *, make_session: SessionMaker) -> 
         pictures = np.stack([drawing(height, width, shift=shift, tilt=tilt) for shift, tilt in _DRAWINGS])
         planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
         inputs = prepared(planes, model.preprocessing)
-        outputs = run(make_session(model.data), inputs, batch=batch)
+        try:
+            outputs = run(make_session(model), inputs, batch=batch)
+        except ModelError as exc:
+            raise PackError(
+                f"the {role} {model.name} is of no use as it was published: {exc.message}",
+                reason="unconvertible",
+                hint="compare its description with its publisher's code (mean, divisor, shape), or export it again",
+            ) from exc
         arrays[f"{role}.pictures"] = planes
         arrays |= {f"{role}.output{number}": output for number, output in enumerate(outputs)}
     buffer = io.BytesIO()

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import yaml
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from device.commands.checks import Outcome, check_pack, check_threshold
 from device.config import Config
@@ -87,6 +88,23 @@ def _fetcher(folder: Path) -> Fetcher:
 def _build(folder: Path, card: Path, **options: Any) -> Pack:
     chosen = BuildOptions(embedder=load_card(card, EmbedderCard)[0], **options)
     return build_pack("door", state=folder / "state", mac_key=KEY, fetcher=_fetcher(folder), options=chosen).pack
+
+
+def test_a_model_that_answers_nonsense_is_named_and_no_pack_is_built(folder: Path) -> None:
+    """Building again would give the same: the file or its description is at fault."""
+
+    def spoil(graph: onnx.GraphProto) -> None:
+        (bias,) = (each for each in graph.initializer if each.name == "bias")
+        bias.CopyFrom(numpy_helper.from_array(np.full(128, np.nan, np.float32), "bias"))
+
+    (folder / "mine.onnx").write_bytes(_changed(spoil))
+    card = _card(folder)
+    with pytest.raises(PackError, match=r"not finite") as refused:
+        _build(folder, card)
+    assert f"embedder {load_card(card, EmbedderCard)[0].model.name}" in refused.value.message
+    assert refused.value.reason == "unconvertible"
+    assert "export" in refused.value.hint
+    assert not pack_directory(folder / "state", "door").exists()
 
 
 # ---- Describing
