@@ -58,9 +58,17 @@ def describe_embedder(
         PackError: It is no such network (``unconvertible``), or cannot be described (``card``).
         UsageError: Several outputs could be the embedding.
     """
-    batch = _batch(read_signature(data).input)
+    given = read_signature(data).input
+    batch = _batch(given)
     shape: list[int | None] = [batch, 3, _SIDE, _SIDE]
-    found, dimension = _embedding(read_signature(data, input_shape=shape), wanted=output)
+    try:
+        signature = read_signature(data, input_shape=shape)
+    except PackError as exc:
+        raise _refuse(
+            f"its input {given.name} takes {_shown(given.shape)}, and {_shown(tuple(shape))},"
+            " which an ArcFace-style one is given, does not go through its layers"
+        ) from exc
+    found, dimension = _embedding(signature, wanted=output)
     digest = hashlib.sha256(data).hexdigest()
     tag = embedder_tag(sha256=digest, family="arcface", preprocessing=preprocessing, output=found)
     try:

@@ -148,6 +148,31 @@ def test_the_name_follows_file_feeding_and_output() -> None:
     assert all(name.startswith("mine-") for name in others)
 
 
+def test_a_network_that_does_not_fit_the_chip_is_told_both_sizes() -> None:
+    """A detector that leaves its picture's size free, and whose layers do not fit together at the chip's."""
+
+    def narrow(graph: onnx.GraphProto) -> None:
+        for dim in graph.input[0].type.tensor_type.shape.dim[2:]:
+            dim.Clear()
+        for each in graph.initializer:
+            if each.name == "projection":
+                each.CopyFrom(numpy_helper.from_array(np.zeros((8 * 5 * 5, 128), np.float32), "projection"))
+
+    with pytest.raises(PackError) as refused:
+        _describe(_changed(narrow))
+    assert "(1, 3, free, free)" in refused.value.message
+    assert "(1, 3, 112, 112)" in refused.value.message
+    assert "ShapeInference" not in refused.value.message
+    assert refused.value.reason == "unconvertible"
+
+
+@pytest.mark.shared
+def test_a_detector_is_no_embedder(shared: Path) -> None:
+    """YuNet, given by mistake."""
+    with pytest.raises(PackError, match=r"takes \(1, 3, free, free\).*\(1, 3, 112, 112\)"):
+        _describe((shared / "models" / "face_detection_yunet_2026may.onnx").read_bytes())
+
+
 def test_sizes_that_no_file_tells_are_found_out() -> None:
     """An exporter that left every size of the output free."""
 
