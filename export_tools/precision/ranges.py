@@ -93,7 +93,9 @@ def load_ranges(path: Path) -> Ranges:
         return Ranges.model_validate_json(data)
     except ValidationError as exc:
         first = exc.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "json_invalid":
+            raise PackError(f"{path} is no JSON", reason="calibration", hint=_RECORD) from exc
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise PackError(f"{path}: {place}: {first['msg']}", reason="calibration", hint=_RECORD) from exc
 
 

@@ -268,7 +268,11 @@ def read_report(path: Path) -> ReportResult:
         return ReportResult.model_validate_json(data)
     except ValidationError as exc:
         first = exc.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "json_invalid":
+            raise UsageError(
+                f"{path} is no JSON", hint="name a result that doorward-export report --json wrote"
+            ) from exc
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise UsageError(
             f"{path} is no result of a report: {place}: {first['msg']}", hint="measure again: doorward-export report"
         ) from exc

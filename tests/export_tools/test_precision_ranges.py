@@ -38,6 +38,15 @@ def test_ranges_are_read_as_they_were_written(ranges: Ranges, tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["small.json"]
 
 
+@pytest.mark.parametrize(("text", "said"), [("# Doorward", " is no JSON"), ("[1]", ": the whole: ")])
+def test_a_file_that_is_no_ranges_at_all_is_called_that(tmp_path: Path, text: str, said: str) -> None:
+    """No field of it can be at fault."""
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(PackError, match=f"README.md{said}") as caught:
+        load_ranges(tmp_path / "README.md")
+    assert caught.value.reason == "calibration"
+
+
 def test_a_folder_in_the_files_place_leaves_nothing_half_written(ranges: Ranges, tmp_path: Path) -> None:
     """The temporary file goes too."""
     (tmp_path / "small.json").mkdir()
