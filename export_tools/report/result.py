@@ -270,7 +270,8 @@ def read_report(path: Path) -> ReportResult:
         first = exc.errors()[0]
         if first["type"] == "json_invalid":
             raise UsageError(
-                f"{path} is no JSON", hint="name a result that doorward-export report --json wrote"
+                f"{path} is no result of a report: it is no JSON",
+                hint="name a result that doorward-export report --json wrote",
             ) from exc
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise UsageError(

@@ -99,7 +99,7 @@ def test_a_saved_result_becomes_a_page_json_and_tables(
         (["--html", "{tmp}/r.html", "--packs", "door,door"], 64, "or one twice"),
         (["--html", "{tmp}/r.html", "--packs", "cellar"], 70, "no pack 'cellar'"),
         (["--html", "{tmp}/r.html", "--from", "{tmp}/absent.json"], 66, "absent.json"),
-        (["--html", "{tmp}/r.html", "--from", __file__], 64, "is no JSON"),
+        (["--html", "{tmp}/r.html", "--from", __file__], 64, "it is no JSON"),
     ],
 )
 def test_a_wrong_call_is_told_with_a_hint_and_writes_nothing(
