@@ -17,6 +17,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +73,8 @@ _DAMAGE: Final = (
     zlib.error,
 )
 
+_ELSEWHERE: Final = "name another with --embeddings, or keep none with --no-embeddings"
+
 NO_FACE: Final = Entry(vector=None, upright=None, usable=False)
 
 
@@ -101,10 +104,10 @@ class EmbeddingCache:
         except FileNotFoundError:
             return cache, None
         except OSError as exc:
-            return cls(None, identity), f"the folder {place.folder} is not used: {exc.strerror}"
+            return cls(None, identity), f"the folder {place.folder} is not used: {exc.strerror}; {_ELSEWHERE}"
         try:
             if fault := _not_ours(os.fstat(folder)):
-                return cls(None, identity), f"the folder {place.folder} is not used: {fault}"
+                return cls(None, identity), f"the folder {place.folder} is not used: {fault}; {_ELSEWHERE}"
             cache._entries = _load(_read(path.name, folder), place.key, identity)
         except FileNotFoundError:
             return cache, None
@@ -163,9 +166,52 @@ class EmbeddingCache:
         except OSError as exc:
             raise StateError(
                 f"cannot write the cache of embeddings {path}: {exc.strerror or exc}",
-                hint="name a writable folder with --embeddings",
+                hint=_ELSEWHERE,
             ) from exc
         self._unsaved = 0
+
+    def require_writable(self) -> None:
+        """Make the folder and a nameless file in it, as :meth:`save` will: better now than after an hour of work.
+
+        Raises:
+            StateError: It cannot be done.
+        """
+        if self.place is None:
+            return
+        try:
+            self.place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.place.folder):
+                pass
+        except OSError as exc:
+            raise StateError(
+                f"embeddings cannot be kept in {self.place.folder}: {exc.strerror or exc}", hint=_ELSEWHERE
+            ) from exc
+
+    def others(self) -> tuple[str, ...]:
+        """What else lies in the folder and holds templates, one note each; nothing of it is read, or removed.
+
+        Files of earlier versions are always told. Other caches are told when this pipeline begins its own: they may be
+        those of another pack, or what a change of models, settings or alignment has left behind.
+        """
+        path = self.path
+        if self.place is None or path is None:
+            return ()
+        old = sorted(self.place.folder.glob("embeddings-*.npz"))
+        caches = [] if path.exists() else sorted(self.place.folder.glob("embeddings-*.cache"))
+        told = []
+        if old:
+            told.append(f"an earlier version left templates in {_listed(old)}: nothing reads them, delete them")
+        if caches:
+            told.append(
+                f"there are embeddings of other packs, settings or versions in {_listed(caches)}: delete what is no"
+                " longer needed"
+            )
+        return tuple(told)
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - 1} more beside it" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}"
 
 
 def _arrays(entries: dict[bytes, Entry], identity: str) -> dict[str, Any]:

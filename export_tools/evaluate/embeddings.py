@@ -8,7 +8,6 @@ mirrored chip is read off the very run that makes the one with it.
 from __future__ import annotations
 
 import hashlib
-import json
 import queue
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,19 +20,15 @@ from numpy.typing import NDArray
 
 from device.config import Config
 from device.errors import PhotoError, UsageError
-from device.vision.manifest import Role
 from device.vision.pack import Pack
 from export_tools.evaluate.cache import CachePlace, EmbeddingCache, Entry
 from export_tools.evaluate.files import told
+from export_tools.evaluate.identity import pipeline_identity
 from export_tools.evaluate.results.common import Source
 from export_tools.evaluate.worker import Processed, WhichFace, Worker, read_bytes
 from export_tools.sources.download import Reporter
 
-PIPELINE_REVISION: Final = 1
-"""Raise it when the device finds, aligns or embeds differently with the same models: what is cached is void then."""
 SCORING: Final = "embedding of the chip plus embedding of the mirrored chip, scaled to unit length; cosine of two such"
-#: What decides about an embedding.
-_ROLES: Final[tuple[Role, ...]] = ("detector", "landmarks", "embedder")
 #: Pictures per task: long enough that handing over costs nothing, short enough that a bar moves.
 _CHUNK: Final = 16
 #: After so many new pictures the cache is written, so that an interrupted evaluation goes on where it stopped.
@@ -103,21 +98,16 @@ class DeviceFaces:
         self._cache = cache
         self._workers = workers
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for _ in range(workers):
-            self._idle.put(Worker(pack, config, face=face))
+        ready = [Worker(pack, config, face=face) for _ in range(workers)]
+        for worker in ready:
+            self._idle.put(worker)
         entry = pack.manifest.models["embedder"]
-        settings = {
-            "revision": PIPELINE_REVISION,
-            "models": {role: pack.model(role).model_dump(mode="json") for role in _ROLES},
-            "vision": config.vision.model_dump(mode="json"),
-            "face": face,
-        }
         self._source = Source(
             pack=pack.manifest.pack,
             embedder=entry.model_id,
             precision=entry.precision,
             scoring=SCORING,
-            identity=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+            identity=pipeline_identity(pack, config, alignment=ready[0].alignment, face=face),
         )
 
     @property
@@ -136,25 +126,16 @@ class DeviceFaces:
         Raises:
             PhotoError: Files that are no pictures; all of them are counted, the first are named.
             ModelError: A model failed.
-            StateError: The cache cannot be written.
+            StateError: The cache cannot be written; told before the first picture is processed.
         """
         cache, note = EmbeddingCache.open(self._cache, identity=self._source.identity)
-        if note:
-            reporter.note(note)
-        entries: dict[Path, Entry] = {}
-        faults: list[str] = []
+        for text in (note, *cache.others()):
+            if text:
+                reporter.note(text)
         unique = list(dict.fromkeys(files))
-        unknown = []
-        for file in unique:
-            try:
-                entry = cache.get(hashlib.sha256(read_bytes(file)).digest())
-            except PhotoError as exc:
-                faults.append(exc.message)
-                continue
-            if entry is None:
-                unknown.append(file)
-            else:
-                entries[file] = entry
+        entries, unknown, faults = _look_up(cache, unique)
+        if unknown:
+            cache.require_writable()
         cached = len(entries)
         if cached:
             reporter.note(f"{cached} of {len(unique)} pictures are known from the cache {cache.path}")
@@ -203,6 +184,24 @@ class DeviceFaces:
                 yield from future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _look_up(cache: EmbeddingCache, files: Sequence[Path]) -> tuple[dict[Path, Entry], list[Path], list[str]]:
+    """What the cache knows, what it does not know, and what cannot be read."""
+    entries: dict[Path, Entry] = {}
+    unknown: list[Path] = []
+    faults: list[str] = []
+    for file in files:
+        try:
+            entry = cache.get(hashlib.sha256(read_bytes(file)).digest())
+        except PhotoError as exc:
+            faults.append(exc.message)
+            continue
+        if entry is None:
+            unknown.append(file)
+        else:
+            entries[file] = entry
+    return entries, unknown, faults
 
 
 def _stacked(entries: Sequence[Entry], *, cached: int) -> Embeddings:

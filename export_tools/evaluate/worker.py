@@ -23,6 +23,7 @@ from device.config import Config
 from device.errors import ModelError, PhotoError
 from device.interfaces import InferenceSession
 from device.types import Face, Image
+from device.vision.align import Alignment
 from device.vision.pack import Pack
 from device.wiring.models import Vision, load_vision, make_embedder, open_session
 from export_tools.evaluate.cache import NO_FACE, Entry
@@ -58,6 +59,11 @@ class Worker:
         self._vision: Vision = replace(
             load_vision(pack, config), embedder=make_embedder(self._tap, pack.model("embedder"))
         )
+
+    @property
+    def alignment(self) -> Alignment:
+        """What the embedder's chips look like."""
+        return self._vision.embedder.alignment
 
     def process(self, file: Path) -> Processed:
         """One file. Raises ModelError."""

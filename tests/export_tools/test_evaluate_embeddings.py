@@ -6,8 +6,11 @@ import hashlib
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,12 +18,16 @@ from hypothesis import strategies as st
 
 from device.camera.photo import decode_photo, read_photo
 from device.config import Config
-from device.errors import PhotoError, UsageError
+from device.errors import PhotoError, StateError, UsageError
 from device.keys import StateKeys
+from device.vision import align
+from device.vision.align import DLIB_150, INSIGHTFACE_112, Alignment
 from device.vision.pack import Pack, load_pack
+from device.vision.warp import Cutter
 from device.wiring.models import load_vision
 from export_tools.evaluate.cache import CachePlace, EmbeddingCache, Entry
 from export_tools.evaluate.embeddings import DeviceFaces
+from export_tools.evaluate.identity import chip_digest, pipeline_identity
 from export_tools.evaluate.pairs import read_pairs
 from export_tools.evaluate.verification import run_verification
 from export_tools.sources.download import Silent
@@ -68,8 +75,6 @@ def test_workers_change_nothing(pack: Pack, small_set: Path) -> None:
 
 def test_a_picture_without_a_face_has_no_vector(pack: Pack, tmp_path: Path, demo_photos: dict[str, bytes]) -> None:
     """It is not zero, which could be compared: it is not a number."""
-    import cv2
-
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((250, 250, 3), 90, np.uint8))
     (tmp_path / "obama.jpg").write_bytes(demo_photos["obama.jpg"])
     found = DeviceFaces(pack, Config(), cache=None).embed(
@@ -133,8 +138,6 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(pack: Pack, small_se
 
 def test_the_most_central_face_is_chosen_where_asked(pack: Pack, tmp_path: Path, demo_photos: dict[str, bytes]) -> None:
     """A large face at the edge and a small one in the middle: the door takes the one, a set of portraits the other."""
-    import cv2
-
     large = decode_photo(demo_photos["biden.jpg"], name="biden.jpg")[100:1100, :]
     small = decode_photo(demo_photos["obama.jpg"], name="obama.jpg")[100:800, 100:800]
     canvas = np.full((600, 1600, 3), 100, np.uint8)
@@ -160,6 +163,72 @@ def test_another_model_or_setting_has_another_cache(pack: Pack, small_set: Path,
         == 0
     )
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def _identity(pack: Pack, alignment: Alignment) -> str:
+    return pipeline_identity(pack, Config(), alignment=alignment, face="largest")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"template": ((35.2, 46.559), *DLIB_150.template[1:])},
+        {"points": ((33,), (133,), (362,), (263,), (4,))},
+        {"side_px": 149},
+    ],
+)
+def test_another_alignment_is_another_pipeline(change: dict[str, Any], pack: Pack) -> None:
+    """A template moved by a tenth of a pixel, another landmark, another side."""
+    changed = replace(DLIB_150, **change)
+    assert _identity(pack, changed) != _identity(pack, DLIB_150)
+    assert chip_digest(changed) != chip_digest(DLIB_150)
+    assert DeviceFaces(pack, Config(), cache=None).source.identity == _identity(pack, DLIB_150)
+
+
+@pytest.mark.parametrize("change", [{"smooth": False}, {"border": cv2.BORDER_REPLICATE}])
+def test_another_way_of_cutting_chips_is_another_pipeline(
+    change: dict[str, Any], pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without anybody raising a number."""
+    before = _identity(pack, INSIGHTFACE_112), _identity(pack, DLIB_150)
+    monkeypatch.setattr(align, "Cutter", lambda side, **how: Cutter(side, **{**how, **change}))
+    assert _identity(pack, INSIGHTFACE_112) != before[0]
+    assert _identity(pack, DLIB_150) != before[1]
+
+
+def test_what_others_left_in_the_folder_is_told_and_left_alone(pack: Pack, small_set: Path, tmp_path: Path) -> None:
+    """Files of earlier versions always, other caches when a new one is begun; they hold templates."""
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    other = _cache(tmp_path)
+    (tmp_path / "embeddings-0123456789abcdef.npz").write_bytes(b"old")
+    files = sorted(small_set.glob("*/*.jpg"))[:1]
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(tmp_path, KEY))
+    faces.embed(files, reporter=Noting())
+    assert str(tmp_path / "embeddings-0123456789abcdef.npz") in notes[0]
+    assert str(other) in notes[1]
+    notes.clear()
+    faces.embed(files, reporter=Noting())
+    assert [note.partition(" ")[0] for note in notes] == ["an", "1"]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(pack: Pack, small_set: Path) -> None:
+    """Not after an hour of embedding; the hint names options that there are."""
+
+    class Begun(Silent):
+        def begin(self, what: str, *, total: int | None, done: int) -> None:  # noqa: ARG002
+            raise KeyboardInterrupt
+
+    faces = DeviceFaces(pack, Config(), cache=CachePlace(Path("/proc/none"), KEY))
+    with pytest.raises(StateError) as caught:
+        faces.embed(sorted(small_set.glob("*/*.jpg"))[:1], reporter=Begun())
+    assert "--embeddings" in caught.value.hint
+    assert "--no-embeddings" in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "replaced", "another pipeline", "another key"])
