@@ -20,6 +20,7 @@ from device.vision.manifest import ScoringRule, Thresholds
 from device.vision.pack import Pack, read_signature
 from export_tools.build import pack_directory, replace_thresholds, verify_pack
 from export_tools.commands.build import signing_key
+from export_tools.commands.evaluate import add_embeddings
 from export_tools.commands.progress import CountingReporter
 from export_tools.commands.shared import add_json, add_pack, add_state, embedding_place, mac_key, print_json
 from export_tools.sources.fetch import Fetcher
@@ -54,7 +55,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--attempts-per-day", type=float, default=10.0, help="attempts of strangers a day (10)")
     parser.add_argument("--sign-with", type=Path, help="sign the new manifest with this Ed25519 key (PEM)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="pictures at once (cores)")
-    parser.add_argument("--embeddings", type=Path, help="folder that keeps embeddings ($DOORWARD_CACHE/embeddings)")
+    add_embeddings(parser)
     parser.add_argument(
         "--accept-unproven",
         action="store_true",
@@ -91,7 +92,8 @@ def _calibrate(options: argparse.Namespace) -> None:
     window = options.window if options.window is not None else max(votes, access.vote_window if has_attempts else 1)
     rule = _rule(pack, photos=options.photos, votes=votes, window=window)
     reporter = CountingReporter(Console(stderr=True))
-    faces = DeviceFaces(pack, config, cache=embedding_place(options), workers=options.workers)
+    cache = None if options.no_embeddings else embedding_place(options)
+    faces = DeviceFaces(pack, config, cache=cache, workers=options.workers)
     scores = score_people(people, faces=faces, photos=rule.photos, votes=votes, window=window, reporter=reporter)
     found = calibrate(
         scores,
@@ -227,7 +229,8 @@ def _told(found: Calibration, budgets: list[Budget], *, before: Pack, written: P
     if not target.resolved:
         yield (
             f"The target is NOT RESOLVED: a rate of {target.target:.3g} takes {_wanted(target):,} comparisons,"
-            f" 3 / rate; there are {target.comparisons:,}. With 95 % confidence the rate is at most {target.upper_95:.3g}."
+            f" 3 / rate; there are {target.comparisons:,}. With 95 % confidence the rate is at most"
+            f" {target.upper_95:.3g}."
         )
     for budget, meant in zip(budgets, ("at the target", "at the 95 % bound"), strict=True):
         yield (

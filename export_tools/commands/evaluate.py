@@ -82,8 +82,14 @@ def _add_faces(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--face", choices=("largest", "central"), default="largest", help="of several faces (largest)")
     parser.add_argument("--door-gates", action="store_true", help="count faces the door would not compare as none")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="pictures at once (cores)")
-    parser.add_argument("--embeddings", type=Path, help="folder that keeps embeddings ($DOORWARD_CACHE/embeddings)")
-    parser.add_argument("--no-embeddings", action="store_true", help="keep no embeddings")
+    add_embeddings(parser)
+
+
+def add_embeddings(parser: argparse.ArgumentParser) -> None:
+    """Options: where embeddings of the pictures are kept, if anywhere."""
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--embeddings", type=Path, help="folder that keeps embeddings ($DOORWARD_CACHE/embeddings)")
+    kept.add_argument("--no-embeddings", action="store_true", help="keep no embeddings of the people in the pictures")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

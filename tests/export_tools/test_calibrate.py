@@ -505,6 +505,14 @@ def test_a_real_pack_is_calibrated(command: list[str], state: Path, capsys: pyte
     assert "Obama" not in thresholds.measurement
 
 
+def test_embeddings_of_strangers_are_kept_only_where_they_may(command: list[str], tmp_path: Path) -> None:
+    """``--no-embeddings`` leaves no file, and does not go together with a folder for them."""
+    place = command.index("--embeddings")
+    assert run([*command[:place], *command[place + 2 :], "--no-embeddings", "--dry-run"]) == 0
+    assert not (tmp_path / "embeddings").exists()
+    assert run([*command, "--no-embeddings"]) == 64
+
+
 def test_a_folder_name_drives_no_terminal(
     command: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
