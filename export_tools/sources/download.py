@@ -20,8 +20,9 @@ import urllib3
 
 from device.errors import DownloadError
 from export_tools.sources.archives import matches
-from export_tools.sources.index import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, without_credentials
+from export_tools.sources.index import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from export_tools.sources.pins import Source
+from export_tools.sources.unreachable import HINT, told
 
 _CHUNK_BYTES: Final = 1 << 17
 _PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -90,8 +91,8 @@ class Patience:
         """
         if self.failures >= len(_PAUSES_S) or _is_permanent(cause):
             raise DownloadError(
-                f"{what}: {without_credentials(str(cause))}",
-                hint="check the network and the proxy settings and call this again; it goes on where it stopped",
+                f"{what}: {told(cause)}",
+                hint=HINT,
             ) from cause
         self.failures += 1
         self.pause(_PAUSES_S[self.failures - 1])

@@ -138,7 +138,7 @@ class Fetcher:
                     address = locate(archive, settings=settings, session=session)
                     break
                 except requests.RequestException as exc:
-                    patience.after(f"the package index {settings.shown} cannot be reached", exc)
+                    patience.after(f"the package index {settings.shown} cannot be asked for {archive.file}", exc)
             return self._download(archive, address=address, session=session)
 
     def _download(self, source: Source, *, address: str, session: requests.Session) -> Path:

@@ -6,17 +6,21 @@ import dataclasses
 import hashlib
 import os
 import socket
+import ssl
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import urllib3
 from pydantic import ValidationError
 
 from device.errors import DownloadError
 from export_tools.sources.fetch import Fetcher, default_cache, fetch_photos
 from export_tools.sources.index import IndexSettings
 from export_tools.sources.pins import Archive, LocalFile, WebFile
+from export_tools.sources.unreachable import told
 
 
 @pytest.fixture
@@ -195,10 +199,62 @@ def test_an_index_that_nobody_answers_for_is_given_up(fetcher: Fetcher, archive:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         address = f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}/simple/"
-        with pytest.raises(DownloadError, match="cannot be reached") as failure:
+        with pytest.raises(DownloadError, match=r"127\.0\.0\.1 cannot be reached \(Connection refused\)") as failure:
             dataclasses.replace(fetcher, settings=lambda: IndexSettings(address)).fetch(archive)
     assert "secret" not in failure.value.message
+    assert "Pool" not in failure.value.message
     assert pauses == [1.0, 2.0, 4.0, 8.0, 15.0]
+
+
+def test_a_machine_without_network_hears_which_host_and_what_else_there_is(
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a newcomer may see first: one line, without the classes of the HTTP client."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("NO_PROXY", "*")
+    source = WebFile(
+        kind="file", url="https://example.invalid/thing.onnx", version="1", file="thing.onnx", sha256="0" * 64,
+        size_bytes=4,
+    )  # fmt: skip
+    with pytest.raises(DownloadError) as failure:
+        fetcher.fetch(source)
+    assert failure.value.message == (
+        "thing.onnx cannot be fetched: example.invalid cannot be reached"
+        " (its name is not found: no network, or no name server)"
+    )
+    assert "--mirror" in failure.value.hint
+    assert "proxy" in failure.value.hint
+
+
+def _deep(*causes: Exception) -> Exception:
+    """What the outermost of nested errors looks like, each wrapped as the HTTP client does."""
+    inner, *outer = causes
+    for each in outer:
+        each.args = (inner,)
+        inner = each
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (requests.ConnectTimeout(), "no connection within 15 s"),
+        (requests.ReadTimeout(), "no answer for 60 s"),
+        (_deep(ConnectionResetError(), urllib3.exceptions.ProtocolError(), requests.ConnectionError()), "broke off"),
+        (_deep(ssl.SSLError(1, "wrong version"), urllib3.exceptions.SSLError(), requests.ConnectionError()), "secure"),
+        (urllib3.exceptions.ProxyError("no", OSError("Tunnel failed: 407")), "the proxy: Tunnel failed: 407"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_every_kind_of_failure_has_its_words(cause: Exception, said: str) -> None:
+    """None shows a class or an address of memory."""
+    words = told(cause)
+    assert said in words
+    assert not any(part in words for part in ("Error", "object at", "Pool"))
 
 
 @pytest.mark.parametrize("fault", [{"page_faults": [403]}, {"faults": ["403"]}])
