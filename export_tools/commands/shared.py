@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from device.errors import UsageError
 from device.keys import KeyFile, StateKeys
 from device.store.files import DATABASE_NAME
 from export_tools.commands.progress import TerminalReporter
@@ -45,7 +46,9 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def fetcher_for(options: argparse.Namespace) -> Fetcher:
-    """A fetcher as the options say, with progress on standard error."""
+    """A fetcher as the options say, with progress on standard error. Raises UsageError for a mirror that is none."""
+    if options.mirror is not None and not options.mirror.is_dir():
+        raise UsageError(f"--mirror {options.mirror} is no folder", hint="name the folder that holds the files")
     return Fetcher(
         cache=options.cache or default_cache(),
         mirror=options.mirror,
