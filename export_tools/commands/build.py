@@ -64,6 +64,10 @@ def add(commands: Any) -> None:
 
 def _build(options: argparse.Namespace) -> None:
     started = time.monotonic()
+    if options.workspace_mib < 1:
+        raise UsageError(
+            f"--workspace-mib {options.workspace_mib} is no memory", hint="for example --workspace-mib 1024"
+        )
     fetcher = fetcher_for(options)
     choices = BuildOptions(
         target=resolve_target(options.target, reporter=fetcher.reporter),

@@ -142,7 +142,7 @@ class _Build:
         return PackError(
             f"TensorRT builds no engine of {self.model}: {reason}",
             reason="engine",
-            hint="more --workspace may help; without an engine, build for the target onnxruntime",
+            hint="more --workspace-mib may help; without an engine, build for the target onnxruntime",
         )
 
     def _unsupported(self, parser: trt.OnnxParser) -> PackError:

@@ -266,6 +266,26 @@ def test_the_command_ends_with_the_exit_code_of_its_error(
     assert lines[1].startswith("hint: ")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--mirror", "{tmp}/absent"), "absent is no folder"),
+        (("--mirror", "{tmp}/cache/small-1.zip"), "small-1.zip is no folder"),
+        (("--target", "onnxruntime", "--workspace-mib", "0"), "--workspace-mib 0"),
+        (("--workspace-mib", "-1"), "--workspace-mib -1"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused_also_where_it_is_not_needed(
+    workplace: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], said: str
+) -> None:
+    """The cache has everything, and no engine is built: the mistake would be found another day."""
+    given = [option.format(tmp=workplace) for option in options]
+    words = ["--pack", "small", "--offline", "--cache", str(workplace / "cache"), "--state", str(workplace / "state")]
+    assert cli.run(["build", *words, *given]) == 64
+    assert said in capsys.readouterr().err
+    assert not (workplace / "state").exists()
+
+
 def test_an_altered_pack_fails_the_verification(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 70, and the file is named."""
     state = ["--state", str(workplace / "state")]

@@ -150,6 +150,7 @@ def test_too_little_workspace_is_an_error_with_tensorrts_words(machine: Machine,
     machine.workspace_needed_bytes = 64 << 20
     with pytest.raises(PackError, match="try a larger workspace") as refused:
         build_engine(MODEL, model="small", workspace_mib=32, timing_cache=tmp_path / "timing")
+    assert "--workspace-mib " in refused.value.hint
     assert refused.value.reason == "engine"
     assert not list(tmp_path.iterdir())
     assert build_engine(MODEL, model="small", workspace_mib=64).data
