@@ -1,13 +1,12 @@
 """People in folders, compared as the door compares: templates of several photographs, attempts of one or many frames.
 
-Layout: ``DIR/person/*.jpg`` are photographs of one person, in the order of their names; the first usable ones make the
-template, each further one is an attempt. ``DIR/person/attempt/*.jpg`` are the frames of one attempt, in their order.
+Of a person's photographs (:mod:`export_tools.evaluate.people`) the first usable ones make the template, each further
+one is an attempt; the frames of an attempt are compared in their order.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,31 +14,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from device.errors import EnrolmentError, NotFoundError, UsageError
+from device.errors import EnrolmentError, UsageError
 from device.gallery.template import mean_template
 from device.types import Embedding
 from export_tools.evaluate.embeddings import Embeddings, FaceSource
-from export_tools.evaluate.files import pictures_of, refuse
-from export_tools.evaluate.worker import read_bytes
+from export_tools.evaluate.people import LAYOUT, PersonFolder
 from export_tools.sources.download import Reporter, Silent
 
-_LAYOUT: Final = "photographs in DIR/person/, frames of one attempt in DIR/person/attempt/"
 #: So many of the most alike strangers are told: a picture in the wrong folder stands among them.
 _TOLD: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonFolder:
-    """One person: photographs, and attempts of several frames each."""
-
-    name: str
-    photos: tuple[Path, ...]
-    attempts: tuple[tuple[Path, ...], ...]
-
-    @property
-    def pictures(self) -> tuple[Path, ...]:
-        """All of them."""
-        return (*self.photos, *(frame for attempt in self.attempts for frame in attempt))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,51 +74,6 @@ class Scores:
     genuine: NDArray[np.float64]
     counts: Counts
     most_alike: tuple[Alike, ...]
-
-
-def read_people(folder: Path) -> tuple[PersonFolder, ...]:
-    """The people below a folder, by name; hidden entries are left out.
-
-    Raises:
-        NotFoundError: No such folder.
-        UsageError: Fewer than two people, or pictures that belong to nobody.
-    """
-    if not folder.is_dir():
-        raise NotFoundError(f"the folder of pictures {folder} does not exist", hint="check --images")
-    if stray := pictures_of(folder):
-        raise UsageError(f"{stray[0]} belongs to no person ({len(stray)} such pictures)", hint=_LAYOUT)
-    people = []
-    for entry in _folders(folder):
-        photos = pictures_of(entry)
-        attempts = tuple(frames for inner in _folders(entry) if (frames := pictures_of(inner)))
-        if photos or attempts:
-            people.append(PersonFolder(name=entry.name, photos=photos, attempts=attempts))
-    if len(people) < 2:
-        raise UsageError(
-            f"{folder} has pictures of {len(people)} people; strangers are needed to be told apart", hint=_LAYOUT
-        )
-    return tuple(people)
-
-
-def require_distinct(people: Sequence[PersonFolder]) -> None:
-    """Refuse a picture that stands for two people, and a photograph that one person has twice.
-
-    Raises:
-        UsageError: Which; all are counted.
-        PhotoError: A file cannot be read.
-    """
-    seen: dict[bytes, tuple[str, Path]] = {}
-    problems = []
-    for person in people:
-        photos = set(person.photos)
-        for file in person.pictures:
-            digest = hashlib.sha256(read_bytes(file)).digest()
-            owner, first = seen.setdefault(digest, (person.name, file))
-            # Frames of one attempt may be equal: a camera that stands still.
-            if first != file and (owner != person.name or (file in photos and first in photos)):
-                problems.append(f"{file} is the same picture as {first}")
-    if problems:
-        raise refuse("the set of pictures", problems, hint="leave each picture with one person, once")
 
 
 def score_people(
@@ -198,7 +136,7 @@ def score_people(
     comers = np.array([each.person for each in attempts], np.int64)
     strange = comers[:, np.newaxis] != owners
     if not strange.any():
-        raise UsageError("every attempt is of the one person who has a template: no stranger is compared", hint=_LAYOUT)
+        raise UsageError("every attempt is of the one person who has a template: no stranger is compared", hint=LAYOUT)
     who, whom = np.nonzero(strange)
     impostor = matrix[strange]
     highest = np.argsort(-impostor, kind="stable")[:_TOLD]
@@ -246,14 +184,6 @@ class _Attempt:
     rows: list[int]
 
 
-def _folders(folder: Path) -> Iterator[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as exc:
-        raise NotFoundError(f"cannot read the folder {folder}: {exc.strerror}", hint="check the path") from exc
-    return (entry for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-
-
 def _comparable(found: Embeddings, row: int) -> bool:
     return bool(found.found[row] and found.usable[row])
 
@@ -275,7 +205,7 @@ def _require_enough(counts: Counts, *, photos: int, votes: int) -> None:
     if not counts.attempts:
         raise UsageError(
             f"no attempt has {votes} usable frames ({counts.too_short} have fewer): nothing is compared",
-            hint=f"add pictures beyond the templates', or lower --votes; {_LAYOUT}",
+            hint=f"add pictures beyond the templates', or lower --votes; {LAYOUT}",
         )
 
 

@@ -70,9 +70,10 @@ def add(commands: Any) -> None:
 
 def _calibrate(options: argparse.Namespace) -> None:
     try:
-        from export_tools.attempts import read_people, require_distinct, score_people  # noqa: PLC0415
+        from export_tools.attempts import score_people  # noqa: PLC0415
         from export_tools.calibrate import Budget, calibrate, check_target  # noqa: PLC0415
         from export_tools.evaluate.embeddings import DeviceFaces  # noqa: PLC0415
+        from export_tools.evaluate.people import read_people, require_distinct  # noqa: PLC0415
     except ImportError as exc:
         raise UsageError(
             f"calibrating needs {exc.name}, which is not installed", hint="pip install 'doorward[export,evaluate]'"

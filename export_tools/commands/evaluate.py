@@ -78,6 +78,9 @@ def add(commands: Any) -> None:
 
 
 def _add_faces(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-duplicates", action="store_true", help="take a set in which a picture is there twice, by its content"
+    )
     parser.add_argument("--threshold", type=float, help="cosine from which faces match (the pack's)")
     parser.add_argument("--face", choices=("largest", "central"), default="largest", help="of several faces (largest)")
     parser.add_argument("--door-gates", action="store_true", help="count faces the door would not compare as none")

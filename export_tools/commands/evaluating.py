@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
 from device.camera.photo import read_photo
 from device.commands.output import say
 from device.config import Config, load_config
-from device.errors import NotFoundError, UsageError
+from device.errors import NotFoundError, PackError, UsageError
 from device.types import Box, Image
 from device.vision.liveness.passive import PassiveScorer
 from device.vision.manifest import ROLES, Role
@@ -29,8 +30,8 @@ from export_tools.evaluate.embeddings import DeviceFaces
 from export_tools.evaluate.identification import run_identification
 from export_tools.evaluate.latency import LatencyCase, artefacts_of, onnx_cases, run_latency
 from export_tools.evaluate.pad import run_pad
-from export_tools.evaluate.pairs import read_pairs
-from export_tools.evaluate.people import read_people
+from export_tools.evaluate.pairs import read_pairs, require_distinct_pictures
+from export_tools.evaluate.people import read_open_set, require_distinct
 from export_tools.evaluate.presentations import SPECIES, read_manifest
 from export_tools.evaluate.results.any import EvaluationResult
 from export_tools.evaluate.results.detection import DetectionResult
@@ -46,6 +47,8 @@ from export_tools.precision.record import observe_pack
 from export_tools.report.engines import find_engines
 from export_tools.sources.fetch import fetch_photos
 from export_tools.whole import write_whole
+
+_MAX_THREADS: Final = 64
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -92,15 +95,28 @@ def _faces(options: argparse.Namespace, pack: Pack, config: Config) -> DeviceFac
 
 def _threshold(options: argparse.Namespace, pack: Pack, config: Config) -> float:
     given: float | None = options.threshold
-    threshold = match_threshold(pack, config) if given is None else given
+    threshold = _door_threshold(pack, config) if given is None else given
     if not -1 <= threshold <= 1:
         raise UsageError(f"{threshold} is no cosine", hint="give a threshold from -1 to 1")
     return threshold
 
 
+def _door_threshold(pack: Pack, config: Config) -> float:
+    """Raises PackError where the embedder was never calibrated: it can be evaluated at a cosine named by hand."""
+    try:
+        return match_threshold(pack, config)
+    except PackError as exc:
+        if exc.reason != "uncalibrated":
+            raise
+        hint = f"{exc.hint}; to evaluate it as it is, name a cosine with --threshold, which changes no door"
+        raise PackError(exc.message, reason=exc.reason, hint=hint) from exc
+
+
 def _verification(options: argparse.Namespace, reporter: CountingReporter) -> VerificationResult:
     fars = _shares(options.fars, name="--fars")
     pairs = read_pairs(options.pairs, images=options.images)
+    if not options.allow_duplicates:
+        require_distinct_pictures(pairs)
     pack, config = _opened(options)
     return run_verification(
         pairs,
@@ -115,7 +131,12 @@ def _verification(options: argparse.Namespace, reporter: CountingReporter) -> Ve
 
 def _identification(options: argparse.Namespace, reporter: CountingReporter) -> IdentificationResult:
     fpirs = _shares(options.fpirs, name="--fpirs")
-    people = read_people(gallery=options.gallery, probes=options.probes, photos=options.photos)
+    people = read_open_set(gallery=options.gallery, probes=options.probes, photos=options.photos)
+    if not options.allow_duplicates:
+        require_distinct(
+            people.people,
+            hint="leave each picture with one person, once, or take a public set as it is with --allow-duplicates",
+        )
     pack, config = _opened(options)
     return run_identification(
         people,
@@ -177,7 +198,7 @@ def _detection(options: argparse.Namespace, reporter: CountingReporter) -> Detec
 
 def _latency(options: argparse.Namespace, reporter: CountingReporter) -> LatencyResult:
     fetcher = fetcher_for(options)
-    threads = [int(number) for number in _numbers(options.threads, name="--threads")]
+    threads = _thread_counts(options.threads)
     card, _ = load_pack_card(options.pack)
     roles = _roles(options.roles, tuple(card.models))
     sources = folder_sources(options.images) if options.images else photo_sources(fetch_photos(fetcher=fetcher))
@@ -205,6 +226,13 @@ def _roles(given: str | None, available: tuple[Role, ...]) -> tuple[Role, ...]:
     if unknown := [name for name in names if name not in available]:
         raise UsageError(f"the pack has no {', '.join(unknown)}", hint=f"it has {', '.join(available)}")
     return tuple(role for role in ROLES if role in names)
+
+
+def _thread_counts(text: str) -> list[int]:
+    numbers = _numbers(text, name="--threads")
+    if not all(number == int(number) <= _MAX_THREADS for number in numbers):
+        raise UsageError(f"--threads {text!r}: whole numbers from 1 to {_MAX_THREADS} are wanted", hint="--threads 1,2")
+    return [int(number) for number in numbers]
 
 
 def _shares(text: str, *, name: str) -> list[float]:

@@ -23,7 +23,7 @@ from device.types import Embedding
 from export_tools.evaluate.embeddings import FaceSource
 from export_tools.evaluate.intervals import counted, rate_of
 from export_tools.evaluate.metrics import Scores, matches, thin
-from export_tools.evaluate.people import People
+from export_tools.evaluate.people import OpenSet
 from export_tools.evaluate.results.common import Effort, Gates
 from export_tools.evaluate.results.recognition import (
     FnirAtFpir,
@@ -58,7 +58,7 @@ class Searches:
 
 
 def run_identification(
-    people: People,
+    people: OpenSet,
     *,
     embedder: FaceSource,
     threshold: float,

@@ -20,6 +20,7 @@ from typing import Final
 from device.camera.sources import PICTURE_SUFFIXES
 from device.errors import NotFoundError, UsageError
 from export_tools.evaluate.files import read_list, refuse, told
+from export_tools.evaluate.people import repeats
 
 _FORMAT: Final = "lines are `name i j` or `name i other j`, see https://vis-www.cs.umass.edu/lfw/README.txt"
 _SUFFIXES: Final = (".jpg", *sorted(PICTURE_SUFFIXES - {".jpg"}))
@@ -91,6 +92,24 @@ def read_pairs(path: Path, *, images: Path) -> Pairs:
     if not images.is_dir():
         raise NotFoundError(f"the folder of pictures {images} does not exist", hint="check --images")
     return find_pictures(listed, name=str(path), images=images)
+
+
+def require_distinct_pictures(pairs: Pairs) -> None:
+    """Refuse pictures that are listed under several names.
+
+    A picture against its own copy is no comparison, and one under the names of two people makes an impostor of nobody.
+
+    Raises:
+        UsageError: Which; all are counted.
+        PhotoError: A file cannot be read.
+    """
+    problems = [f"{file} is the same picture as {first}" for file, first in repeats(pairs.pictures)]
+    if problems:
+        raise refuse(
+            pairs.name,
+            problems,
+            hint="list each picture under one name, or take a public list as it is with --allow-duplicates",
+        )
 
 
 def parse_pairs(text: str, *, name: str) -> tuple[ListedPair, ...]:

@@ -28,25 +28,18 @@ from device.types import Candidate
 from device.vision.manifest import Preprocessing, ScoringRule
 from device.vision.pack import MANIFEST_NAME, load_pack
 from device.wiring.models import match_threshold, open_pack
-from export_tools.attempts import (
-    Counts,
-    PersonFolder,
-    Scores,
-    attempt_scores,
-    read_people,
-    require_distinct,
-    score_people,
-)
+from export_tools.attempts import Counts, Scores, attempt_scores, score_people
 from export_tools.build import replace_thresholds
 from export_tools.calibrate import Budget, calibrate, choose_points, choose_threshold, comparisons_for
 from export_tools.cards import EMBEDDERS_DIRECTORY, embedder_tag
 from export_tools.cli import run
 from export_tools.evaluate.embeddings import Embeddings
 from export_tools.evaluate.one_sided import PeopleBound, upper_95
+from export_tools.evaluate.people import PersonFolder, read_people, require_distinct
 from export_tools.evaluate.results.common import Source
 from export_tools.sources.download import Reporter
 from export_tools.sources.fetch import Fetcher
-from tests.export_tools.lfw_like import write_set
+from tests.export_tools.lfw_like import write_pairs, write_set
 from tests.standins.embedder import sface_like
 
 RULE = ScoringRule(model_id="m", mirrored=True, template="mean", photos=3, votes=1, window=1)
@@ -663,9 +656,9 @@ def test_a_signed_pack_stays_signed_by_its_key(
 
 
 def test_an_embedder_that_nobody_measured_opens_doors_once_it_is_calibrated(
-    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A network of SFace's signature, built into the pack: refused at the door, calibrated, then loaded."""
+    """A network of SFace's signature, built into the pack: refused at the door, evaluated, calibrated, loaded."""
     data = sface_like()
     mirror = tmp_path / "mirror"
     mirror.mkdir()
@@ -688,6 +681,15 @@ def test_an_embedder_that_nobody_measured_opens_doors_once_it_is_calibrated(
         match_threshold(open_pack(state, config, keys), config)
     assert caught.value.reason == "uncalibrated"
     assert "doorward-export calibrate" in caught.value.hint
+    pairs = write_pairs(tmp_path / "pairs", folds=1, per_kind=2, per_person=18)
+    evaluation = ["evaluate", "verification", "--pairs", str(pairs), "--images", str(pictures), "--no-embeddings"]
+    capsys.readouterr()
+    assert run([*evaluation, "--state", str(state)]) == 70
+    assert "--threshold" in capsys.readouterr().err
+    assert run([*evaluation, "--state", str(state), "--threshold", "0.5"]) == 0
+    with pytest.raises(PackError):
+        match_threshold(open_pack(state, config, keys), config)
+    capsys.readouterr()
     assert run([*command, "--state", str(state)]) == 0
     told = capsys.readouterr().out
     assert "before       none" in told

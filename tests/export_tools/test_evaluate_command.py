@@ -82,6 +82,27 @@ def test_identification_goes_from_folders_to_json(
     assert found["at_threshold"]["fpir"]["count"] == 0
 
 
+def test_a_copied_picture_is_refused_unless_the_set_is_taken_as_it_is(
+    images: Path, tmp_path: Path, door_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its content; a public list may hold true duplicates."""
+    for name, source in (("A_0001", "Obama"), ("A_0002", "Obama"), ("B_0001", "Biden")):
+        (tmp_path / f"{name}.jpg").write_bytes((images / source / f"{source}_0001.jpg").read_bytes())
+    (tmp_path / "list").write_text("A 1 2\nA 1 B 1\n")
+    arguments = ("verification", "--pairs", str(tmp_path / "list"), "--images", str(tmp_path), "--no-embeddings")
+    with pytest.raises(UsageError, match=r"A_0002\.jpg is the same picture as"):
+        run(*arguments, "--state", str(door_state))
+    run(*arguments, "--state", str(door_state), "--allow-duplicates", "--json", "-")
+    assert json.loads(capsys.readouterr().out)["all_pairs"]["genuine"] == 1
+
+
+@pytest.mark.parametrize("threads", ["1.7", "0.5", "1,2.5", "65", "nan", "x", "-1"])
+def test_half_a_thread_is_refused(threads: str) -> None:
+    """It does not mean one."""
+    with pytest.raises(UsageError, match="--threads"):
+        run("latency", "--threads", threads)
+
+
 def test_latency_measures_every_precision_on_real_inputs(
     tmp_path: Path, demo_photos: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from device.errors import NotFoundError, UsageError
 from export_tools.evaluate.identification import run_identification
-from export_tools.evaluate.people import People, read_people
+from export_tools.evaluate.people import OpenSet, read_open_set, require_distinct
 from export_tools.evaluate.results.recognition import IdentificationResult
 from tests.export_tools.given_faces import GivenFaces
 
@@ -41,7 +41,7 @@ def identified(threshold: float = 0.94) -> IdentificationResult:
     """a_p4, s_p3 and s_p4 show no face."""
     gallery = {"a": ("a1",), "b": ("b1",), "c": ("c1", "c2"), "d": ("d1",)}
     return run_identification(
-        People(
+        OpenSet(
             gallery={name: tuple(map(Path, files)) for name, files in gallery.items()},
             probes={name: tuple(map(Path, files)) for name, files in {**MATED, **STRANGERS}.items()},
         ),
@@ -96,7 +96,7 @@ def test_the_curve_begins_where_nobody_is_returned() -> None:
 
 def test_a_gallery_of_nobody_is_refused() -> None:
     """Nobody could be found in it."""
-    people = People(gallery={"d": (Path("d1"),)}, probes={"d": (Path("a_p1"),), "s": (Path("s_p1"),)})
+    people = OpenSet(gallery={"d": (Path("d1"),)}, probes={"d": (Path("a_p1"),), "s": (Path("s_p1"),)})
     with pytest.raises(UsageError, match="nobody"):
         run_identification(people, embedder=GivenFaces(VECTORS), threshold=0.9, photos=1)
 
@@ -105,7 +105,7 @@ def _people(folder: Path, names: dict[str, int]) -> Path:
     for name, count in names.items():
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            (folder / name / f"{number}.jpg").write_bytes(b"")
+            (folder / name / f"{number}.jpg").write_bytes(f"{folder.name}/{name}/{number}".encode())
     return folder
 
 
@@ -113,7 +113,7 @@ def test_people_are_read_from_folders(tmp_path: Path) -> None:
     """The first photographs by name; a folder without pictures is nobody."""
     gallery = _people(tmp_path / "gallery", {"a": 5, "b": 1, "empty": 0})
     probes = _people(tmp_path / "probes", {"a": 2, "stranger": 3})
-    people = read_people(gallery=gallery, probes=probes, photos=3)
+    people = read_open_set(gallery=gallery, probes=probes, photos=3)
     assert {name: len(files) for name, files in people.gallery.items()} == {"a": 3, "b": 1}
     assert {name: len(files) for name, files in people.probes.items()} == {"a": 2, "stranger": 3}
 
@@ -122,12 +122,34 @@ def test_folders_that_give_no_open_set_are_refused(tmp_path: Path) -> None:
     """No strangers, nobody enrolled, nothing at all, or a picture compared with itself."""
     gallery = _people(tmp_path / "gallery", {"a": 1})
     with pytest.raises(UsageError, match="not enrolled"):
-        read_people(gallery=gallery, probes=_people(tmp_path / "same", {"a": 1}), photos=3)
+        read_open_set(gallery=gallery, probes=_people(tmp_path / "same", {"a": 1}), photos=3)
     with pytest.raises(UsageError, match="of enrolled people"):
-        read_people(gallery=gallery, probes=_people(tmp_path / "others", {"x": 1}), photos=3)
+        read_open_set(gallery=gallery, probes=_people(tmp_path / "others", {"x": 1}), photos=3)
     with pytest.raises(NotFoundError, match="holds no pictures"):
-        read_people(gallery=gallery, probes=_people(tmp_path / "nobody", {"x": 0}), photos=3)
+        read_open_set(gallery=gallery, probes=_people(tmp_path / "nobody", {"x": 0}), photos=3)
     with pytest.raises(UsageError, match="compared with themselves"):
-        read_people(gallery=gallery, probes=gallery, photos=3)
-    with pytest.raises(NotFoundError, match="cannot read"):
-        read_people(gallery=tmp_path / "none", probes=gallery, photos=3)
+        read_open_set(gallery=gallery, probes=gallery, photos=3)
+    with pytest.raises(NotFoundError, match="does not exist"):
+        read_open_set(gallery=tmp_path / "none", probes=gallery, photos=3)
+
+
+def test_one_picture_on_both_sides_is_refused_under_whatever_name(tmp_path: Path) -> None:
+    """A probe that is a copy of an enrolled photograph is found without any recognition."""
+    gallery = _people(tmp_path / "gallery", {"a": 2, "b": 1})
+    probes = _people(tmp_path / "probes", {"a": 1, "stranger": 2})
+    require_distinct(read_open_set(gallery=gallery, probes=probes, photos=3).people)
+    for copied in ("a", "stranger"):
+        copy = probes / copied / "copy.jpg"
+        copy.write_bytes((gallery / "a" / "0.jpg").read_bytes())
+        with pytest.raises(UsageError, match=f"{copy} is the same picture as"):
+            require_distinct(read_open_set(gallery=gallery, probes=probes, photos=3).people)
+        copy.unlink()
+
+
+def test_pictures_of_nobody_are_refused(tmp_path: Path) -> None:
+    """Beside the folders of people, as for a calibration."""
+    gallery = _people(tmp_path / "gallery", {"a": 1})
+    probes = _people(tmp_path / "probes", {"a": 1, "stranger": 1})
+    (probes / "lost.jpg").write_bytes(b"lost")
+    with pytest.raises(UsageError, match="belongs to no person"):
+        read_open_set(gallery=gallery, probes=probes, photos=3)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.errors import NotFoundError, UsageError
-from export_tools.evaluate.pairs import parse_pairs, read_pairs
+from export_tools.evaluate.pairs import parse_pairs, read_pairs, require_distinct_pictures
 
 FOLDED = "2\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\nBob\t1\t2\nBob\t2\tAnn\t2\n"
 
@@ -126,3 +126,19 @@ def test_what_is_written_is_read_back(folds: int, per_kind: int) -> None:
     pairs = parse_pairs(f"{folds}\t{per_kind}\n" + fold * folds, name="list")
     assert len(pairs) == 2 * folds * per_kind
     assert {pair.fold for pair in pairs} == set(range(1, folds + 1))
+
+
+def test_one_picture_under_several_names_is_refused(tmp_path: Path) -> None:
+    """Against its own copy it says nothing, and of two people it makes one."""
+    for number, content in ((1, b"x"), (2, b"y")):
+        (tmp_path / f"A_000{number}.jpg").write_bytes(content)
+    (tmp_path / "B_0001.jpg").write_bytes(b"z")
+    (tmp_path / "list").write_text("A 1 2\nA 1 B 1\n")
+    pairs = read_pairs(tmp_path / "list", images=tmp_path)
+    require_distinct_pictures(pairs)
+    for copy in ("A_0002.jpg", "B_0001.jpg"):
+        (tmp_path / copy).write_bytes(b"x")
+    with pytest.raises(UsageError, match="2 problems") as caught:
+        require_distinct_pictures(pairs)
+    assert "B_0001.jpg is the same picture as" in caught.value.message
+    assert "--allow-duplicates" in caught.value.hint
