@@ -69,8 +69,9 @@ def _build(options: argparse.Namespace) -> None:
             f"--workspace-mib {options.workspace_mib} is no memory", hint="for example --workspace-mib 1024"
         )
     fetcher = fetcher_for(options)
+    resolved = resolve_target(options.target)
     choices = BuildOptions(
-        target=resolve_target(options.target, reporter=fetcher.reporter),
+        target=resolved.target,
         precisions=precisions_of(options.precision),
         embedder=load_card(options.embedder, EmbedderCard)[0] if options.embedder else None,
         accept_non_commercial=options.accept_non_commercial,
@@ -86,10 +87,13 @@ def _build(options: argparse.Namespace) -> None:
     public_key = choices.sign_with.public_key().public_bytes_raw().hex() if choices.sign_with else None
     if options.json:
         told = {"built": result.built, "elapsed_s": round(elapsed_s, 3), "signing_key": public_key}
+        told["target_reason"] = resolved.reason
         print_json({**described(result.pack), **told})
         return
     done = f"built in {elapsed_s:.1f} s" if result.built else "is up to date"
     sys.stdout.write(f"pack {options.pack} {done}: {result.pack.directory}\n")
+    if result.built and resolved.reason is not None:
+        sys.stdout.write(f"built for {resolved.target}: {resolved.reason}\n")
     if public_key is not None:
         sys.stdout.write(f"signed; a door that insists on it has models.signing_key: {public_key}\n")
 

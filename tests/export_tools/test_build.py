@@ -238,6 +238,24 @@ def test_the_command_builds_and_verifies_and_answers_in_json(
     assert "complete and unaltered" in capsys.readouterr().out
 
 
+def test_why_a_target_was_chosen_is_told_once_and_after_what_may_go_wrong(
+    workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before an error that has nothing to do with it, not where nothing was built, not to whoever chose."""
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    places = ["--state", str(workplace / "state"), "--cache", str(workplace / "cache"), "--offline"]
+    assert _run(workplace, "build", *places, "--precision", "iris=int8-u8") == 70
+    assert "target" not in capsys.readouterr().err
+    why = "built for onnxruntime: no TensorRT here\n"
+    for arguments, expected in (([], True), ([], False), (["--force", "--target", "onnxruntime"], False)):
+        assert _run(workplace, "build", *places, *arguments) == 0
+        told = capsys.readouterr()
+        assert (why in told.out) is expected
+        assert "target" not in told.err
+    assert _run(workplace, "build", *places, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["target_reason"] == "no TensorRT here"
+
+
 def test_the_command_fetches_from_a_mirror(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Into a cache of its own."""
     places = ["--mirror", str(workplace / "cache"), "--cache", str(workplace / "other"), "--json"]

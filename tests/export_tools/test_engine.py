@@ -18,7 +18,7 @@ from device.errors import ModelError, PackError
 from device.vision.backends.engine_tag import EngineTag
 from device.vision.backends.tensorrt import TensorRtSession
 from export_tools.engine.builder import Batches, BuiltEngine, build_engine
-from export_tools.engine.target import Wanted, resolve_target
+from export_tools.engine.target import Resolved, Wanted, resolve_target
 from export_tools.sources.download import Silent
 from tests.contracts.test_inference_session import small_model
 from tests.standins.gpu import Machine, install, remove
@@ -249,34 +249,38 @@ def test_without_a_gpu_no_engine_is_built(machine: Machine, tmp_path: Path) -> N
 # ---- Which runtime
 
 
-def test_auto_is_tensorrt_where_everything_answers(machine: Machine, notes: Notes) -> None:
-    """And says which."""
-    assert resolve_target("auto", reporter=notes) == "tensorrt"
-    assert notes.said == [f"target tensorrt: TensorRT {machine.tensorrt} on Orin, compute capability 8.7"]
+def test_auto_is_tensorrt_where_everything_answers(machine: Machine) -> None:
+    """And says which; who asked for it by name need not be told."""
+    reason = f"TensorRT {machine.tensorrt} on Orin, compute capability 8.7"
+    assert resolve_target("auto") == Resolved("tensorrt", reason)
+    assert resolve_target("tensorrt") == Resolved("tensorrt")
 
 
 @pytest.mark.parametrize(
     ("lacking", "reason"),
-    [("tensorrt", "TensorRT cannot be loaded"), ("pycuda", "pycuda cannot be loaded"), ("gpu", "no CUDA device")],
+    [("tensorrt", "no TensorRT here"), ("pycuda", "pycuda cannot be loaded"), ("gpu", "no CUDA device")],
 )
 def test_auto_is_onnxruntime_elsewhere_and_tensorrt_by_name_is_refused(
-    machine: Machine, notes: Notes, monkeypatch: pytest.MonkeyPatch, lacking: str, reason: str
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, lacking: str, reason: str
 ) -> None:
     """With the reason in both."""
     if lacking == "gpu":
         machine.devices = 0
     else:
         remove(monkeypatch, *{"pycuda": ("pycuda", "pycuda.driver")}.get(lacking, (lacking,)))
-    assert resolve_target("auto", reporter=notes) == "onnxruntime"
-    assert reason in notes.said[0]
-    with pytest.raises(PackError, match=reason) as refused:
-        resolve_target("tensorrt", reporter=notes)
+    resolved = resolve_target("auto")
+    assert resolved.target == "onnxruntime"
+    assert reason in str(resolved.reason)
+    with pytest.raises(PackError, match="TensorRT cannot be loaded" if lacking == "tensorrt" else reason) as refused:
+        resolve_target("tensorrt")
     assert (refused.value.reason, refused.value.exit_code) == ("target", 70)
     assert refused.value.hint
 
 
-@pytest.mark.parametrize("wanted", ["onnxruntime", "auto"])
-def test_a_machine_without_bindings_builds_for_onnxruntime(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("wanted", "reason"), [("onnxruntime", None), ("auto", "no TensorRT here")])
+def test_a_machine_without_bindings_builds_for_onnxruntime(
+    wanted: Wanted, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Raspberry Pi."""
     remove(monkeypatch, "tensorrt", "pycuda", "pycuda.driver")
-    assert resolve_target(wanted, reporter=Silent()) == "onnxruntime"
+    assert resolve_target(wanted) == Resolved("onnxruntime", reason)
