@@ -16,8 +16,17 @@ from device.errors import UsageError
 from device.vision.manifest import PRECISIONS, ROLES, Precision, Role, Target
 from device.vision.pack import Pack
 from export_tools.build import build_pack
-from export_tools.cards import EmbedderCard, load_card
-from export_tools.commands.shared import add_json, add_pack, add_sources, add_state, fetcher_for, mac_key, print_json
+from export_tools.commands.shared import (
+    add_embedder,
+    add_json,
+    add_pack,
+    add_sources,
+    add_state,
+    embedder_of,
+    fetcher_for,
+    mac_key,
+    print_json,
+)
 from export_tools.engine.builder import DEFAULT_WORKSPACE_MIB
 from export_tools.engine.target import resolve_target
 from export_tools.recipe import BuildOptions
@@ -44,7 +53,7 @@ def add(commands: Any) -> None:
         metavar="ROLE=PRECISION",
         help=f"another precision than the pack's for a role: {', '.join(PRECISIONS)}",
     )
-    build.add_argument("--embedder", type=Path, help="description of another embedder (models/embedders/*.yaml)")
+    add_embedder(build)
     build.add_argument(
         "--accept-non-commercial", action="store_true", help="use models whose licence forbids commercial use"
     )
@@ -73,7 +82,7 @@ def _build(options: argparse.Namespace) -> None:
     choices = BuildOptions(
         target=resolved.target,
         precisions=precisions_of(options.precision),
-        embedder=load_card(options.embedder, EmbedderCard)[0] if options.embedder else None,
+        embedder=embedder_of(options),
         accept_non_commercial=options.accept_non_commercial,
         sign_with=signing_key(options.sign_with) if options.sign_with else None,
         workspace_mib=options.workspace_mib,

@@ -11,8 +11,8 @@ from device.commands.output import say
 from device.errors import UsageError
 from device.vision.manifest import PRECISIONS, ROLES, Role
 from export_tools.build import read_sources
-from export_tools.cards import PackCard, load_pack_card
-from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
+from export_tools.cards import PackCard
+from export_tools.commands.shared import add_embedder, add_json, add_pack, add_sources, card_of, fetcher_for, print_json
 from export_tools.convert.convert import convert
 from export_tools.precision.artefact import make_artefact
 from export_tools.precision.batch import with_batch
@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     text = "Convert one model of a pack to one ONNX file at one precision."
     parser: argparse.ArgumentParser = commands.add_parser("convert", help=text, description=text)
     add_pack(parser)
+    add_embedder(parser)
     add_json(parser)
     add_sources(parser)
     parser.add_argument("--role", required=True, choices=ROLES, help="which model")
@@ -37,7 +38,7 @@ def add(commands: Any) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    card, _ = load_pack_card(options.pack)
+    card = card_of(options)
     batch = _batch(options.batch)
     ranges = load_ranges(options.ranges) if options.ranges else None
     reference = reference_of(card, options.role, fetcher_for(options))

@@ -8,8 +8,8 @@ from typing import Any
 
 from device.commands.output import say
 from device.errors import UsageError
-from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card, load_pack_card
-from export_tools.commands.shared import add_json, add_pack, add_sources, fetcher_for, print_json
+from export_tools.cards import PACKS_DIRECTORY, PhotoCard, load_card
+from export_tools.commands.shared import add_embedder, add_json, add_pack, add_sources, card_of, fetcher_for, print_json
 from export_tools.sources.fetch import default_cache, fetch_photos
 from export_tools.sources.pins import Source
 from export_tools.whole import write_whole
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     text = "Bring the upstream files of a pack into the cache, verified."
     fetch: argparse.ArgumentParser = commands.add_parser("fetch", help=text, description=text)
     add_pack(fetch)
+    add_embedder(fetch)
     add_json(fetch)
     add_sources(fetch)
     fetch.add_argument("--demo-photos", action="store_true", help="bring the demo's photographs too")
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
 
 def _fetch(options: argparse.Namespace) -> None:
     fetcher = fetcher_for(options)
-    sources: list[Source] = list(load_pack_card(options.pack)[0].sources.values())
+    sources: list[Source] = list(card_of(options).sources.values())
     if options.demo_photos:
         sources.append(load_card(PACKS_DIRECTORY / "demo-photos.yaml", PhotoCard)[0].archive)
     paths = {source.file: fetcher.fetch(source) for source in sources}

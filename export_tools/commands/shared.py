@@ -14,6 +14,7 @@ from rich.console import Console
 from device.errors import UsageError
 from device.keys import KeyFile, StateKeys
 from device.store.files import DATABASE_NAME
+from export_tools.cards import EmbedderCard, PackCard, load_card, load_pack_card
 from export_tools.commands.progress import TerminalReporter
 from export_tools.evaluate.cache import CachePlace
 from export_tools.sources.fetch import Fetcher, default_cache
@@ -24,6 +25,22 @@ DEFAULT_STATE: Final = ".doorward"
 def add_pack(parser: argparse.ArgumentParser) -> None:
     """Option: which pack."""
     parser.add_argument("--pack", default="door", help="which pack: a description in models/packs (door)")
+
+
+def add_embedder(parser: argparse.ArgumentParser) -> None:
+    """Option: another embedder than the pack's."""
+    parser.add_argument("--embedder", type=Path, help="description of another embedder (models/embedders/*.yaml)")
+
+
+def embedder_of(options: argparse.Namespace) -> EmbedderCard | None:
+    """The embedder that was asked for. Raises PackError (``card``)."""
+    return load_card(options.embedder, EmbedderCard)[0] if options.embedder else None
+
+
+def card_of(options: argparse.Namespace) -> PackCard:
+    """The description of the pack, with the embedder that was asked for. Raises PackError (``card``)."""
+    card, embedder = load_pack_card(options.pack)[0], embedder_of(options)
+    return card if embedder is None else card.with_embedder(embedder)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

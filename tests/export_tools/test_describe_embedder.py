@@ -90,6 +90,23 @@ def _build(folder: Path, card: Path, **options: Any) -> Pack:
     return build_pack("door", state=folder / "state", mac_key=KEY, fetcher=_fetcher(folder), options=chosen).pack
 
 
+def test_an_embedder_of_the_owners_is_fetched_and_converted_as_it_is_built(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the words of `build`: its file into the cache, the network out as one ONNX file."""
+    card = _card(folder)
+    words = [
+        "--embedder", str(card), "--mirror", str(folder), "--cache", str(folder / "cache"), "--offline", "--json",
+    ]  # fmt: skip
+    assert cli.run(["fetch", *words]) == 0
+    fetched = json.loads(capsys.readouterr().out)["files"]
+    assert fetched["mine.onnx"] == str(folder / "cache" / "mine.onnx")
+    assert cli.run(["convert", "--role", "embedder", "--out", str(folder / "out.onnx"), *words]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["model_id"] == f"{load_card(card, EmbedderCard)[0].model.name}-fp32"
+    assert [info.name for info in onnx.load(folder / "out.onnx").graph.output] == ["embedding"]
+
+
 def test_a_model_that_answers_nonsense_is_named_and_no_pack_is_built(folder: Path) -> None:
     """Building again would give the same: the file or its description is at fault."""
 
