@@ -173,16 +173,17 @@ def test_an_interruption_is_no_mistake(monkeypatch: pytest.MonkeyPatch, error: B
     assert device.cli.run([]) == code
 
 
-def test_an_interruption_while_loading_is_no_traceback() -> None:
+@pytest.mark.parametrize(("tool", "needs"), [("device", "typer"), ("export_tools", "onnx")])
+def test_an_interruption_while_loading_is_no_traceback(tool: str, needs: str) -> None:
     """Half a second on a small board, in which somebody may have changed their mind."""
     words = (
         "import sys\n"
         "class Impatient:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'typer':\n"
+        f"        if name == '{needs}':\n"
         "            raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Impatient())\n"
-        "from device.__main__ import main\n"
+        f"from {tool}.__main__ import main\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
