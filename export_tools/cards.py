@@ -63,7 +63,9 @@ class ModelCard(Strict):
     precision: dict[Target, Precision]
     """What each target runs unless it is told otherwise."""
     excluded: dict[Precision, Text] = Field(default_factory=dict)
-    """Precisions this model must not run at, and why."""
+    """Precisions this model must not run at, and why: in words, for a report measures how badly."""
+    why: dict[Target, Text] = Field(default_factory=dict)
+    """What a choice of precision rests on that no figure of a report shows."""
     ranges: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}\.json$")] | None = None
     """Recorded activation ranges in `models/ranges`: what INT8 is made from."""
     min_score: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -88,13 +90,19 @@ class ModelCard(Strict):
 
     def refusal(self, precision: Precision, *, target: Target) -> str | None:
         """Why this model is not built at this precision for this target; None where it is."""
-        if precision in self.excluded:
-            return f"{self.name} is not built as {precision}: {self.excluded[precision]}"
+        if exclusion := self.exclusion(precision):
+            return exclusion
         if precision == "int8-u8" and target == "tensorrt":
             return "TensorRT refuses zero points: its INT8 is int8-s8"
         if precision.startswith("int8") and self.ranges is None:
             return f"{self.name} has no recorded activation ranges: record them with doorward-export quantize"
         return None
+
+    def exclusion(self, precision: Precision) -> str | None:
+        """Why this model is not built at this precision for any target; None where nothing is said against it."""
+        if precision not in self.excluded:
+            return None
+        return f"{self.name} is not built as {precision}: {self.excluded[precision]}"
 
     def model_id(self, precision: Precision) -> ModelId:
         """Id of the artefact: embeddings of different precisions are near one another, but not the same."""

@@ -24,12 +24,34 @@ def make_artefact(card: ModelCard, reference: bytes, precision: Precision, *, ra
     Raises:
         PackError: The precision is excluded for this model, or its ranges do not belong to it.
     """
-    if precision in card.excluded:
+    if exclusion := card.exclusion(precision):
+        raise PackError(exclusion, reason="precision", hint=f"choose one of {', '.join(card.precisions)}")
+    return _make(card, reference, precision, ranges=ranges)
+
+
+def make_excluded_for_measuring(
+    card: ModelCard, reference: bytes, precision: Precision, *, ranges: Ranges | None = None
+) -> bytes:
+    """The artefact of a precision that no pack may hold, so that a report can say what it would do.
+
+    Args:
+        card: The model's description.
+        reference: Its FP32 ONNX file.
+        precision: One that the description excludes.
+        ranges: Activation ranges for INT8; the recorded ones if None.
+
+    Raises:
+        PackError: The precision is not excluded (``precision``): such artefacts are made by :func:`make_artefact`; or
+            it cannot be made.
+    """
+    if card.exclusion(precision) is None:
         raise PackError(
-            f"{card.name} is not built as {precision}: {card.excluded[precision]}",
-            reason="precision",
-            hint=f"choose one of {', '.join(card.precisions)}",
+            f"{card.name} as {precision} is not excluded", reason="precision", hint="make it as a build makes it"
         )
+    return _make(card, reference, precision, ranges=ranges)
+
+
+def _make(card: ModelCard, reference: bytes, precision: Precision, *, ranges: Ranges | None) -> bytes:
     if precision == "fp32":
         return reference
     if precision == "fp16":

@@ -6,13 +6,13 @@ A sentence follows from figures alone. Where the description chooses what no rul
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from device.vision.manifest import Precision, Target, Thresholds
 from export_tools.cards import ModelCard
-from export_tools.report.result import Drift, ModelFigures, PrecisionFigures
+from export_tools.report.result import DetectionError, Drift, ModelFigures, PrecisionFigures
 
 FASTER: Final = 1.15
 """From this ratio a precision counts as faster: medians of interleaved runs on a busy machine repeat to 5 percent."""
@@ -32,6 +32,8 @@ class Case:
     target: Target
     thresholds_model: str | None
     """Model id whose embeddings the pack's thresholds belong to."""
+    why: str
+    """What the description says about its choice for this target; empty where it says nothing."""
 
     @property
     def speed(self) -> float | None:
@@ -75,7 +77,6 @@ class Case:
             "lost": str(self.lost),
             "flipped": str(self.flipped),
             "moved": f"{100 * self.moved:.0f}",
-            "thresholds": self.thresholds_model or "",
         }
 
 
@@ -108,11 +109,7 @@ AGAINST: Final = (
     Rule("untimed", lambda case: case.speed is None, "{is} not timed on this machine ({error})"),
     Rule("slower", lambda case: (case.speed or 0) < SLOWER, "{is} slower on this processor ({speed} times as fast)"),
     Rule("as fast", lambda case: (case.speed or 0) < FASTER, "{is} not faster on this processor"),
-    Rule(
-        "thresholds",
-        lambda case: case.foreign_thresholds,
-        "{is} {speed} times as fast ({error}), but the thresholds were measured with {thresholds}",
-    ),
+    Rule("told", lambda case: bool(case.why), "{is} {speed} times as fast ({error})"),
     Rule("unexplained", lambda _: True, "{is} {speed} times as fast ({error}); the pack description leaves it out"),
 )
 """For a precision that it does not run."""
@@ -141,6 +138,7 @@ def explain(card: ModelCard, figures: ModelFigures, *, target: Target, threshold
             model=figures,
             target=target,
             thresholds_model=thresholds.rule.model_id if thresholds is not None else None,
+            why=card.why.get(target, ""),
         )
 
     words = _first(CHOSEN, case(chosen)).format(**case(chosen).fields)
@@ -152,8 +150,11 @@ def explain(card: ModelCard, figures: ModelFigures, *, target: Target, threshold
         sentence = _first(AGAINST, case(other))
         # Whole sentence as the key, verbs still open: two precisions with one fate are told together.
         told.setdefault(_fill(sentence, case(other).fields), []).append(other)
-    told_words = [_conjugate(sentence, names) for sentence, names in told.items()]
-    return f"{chosen}: " + "; ".join([*([words] if words else []), *told_words])
+    told_words = [
+        _conjugate(sentence, names) + _measured([figures.at(name) for name in names])
+        for sentence, names in told.items()
+    ]
+    return f"{chosen}: " + "; ".join(each for each in (words, *told_words, case(chosen).why) if each)
 
 
 def error_words(drift: Drift | None) -> str:
@@ -161,21 +162,32 @@ def error_words(drift: Drift | None) -> str:
     if drift is None:
         return "not compared"
     if drift.embedding is not None:
-        return f"least cosine {drift.embedding.cosine_min:.4f} on {drift.embedding.embeddings} held-out chips"
+        found = drift.embedding
+        return (
+            f"cosine {found.cosine_mean:.4f} on average, {found.cosine_min:.4f} at least"
+            f" on {found.embeddings} held-out chips"
+        )
     if drift.detection is not None:
-        found, overlap = drift.detection, drift.detection.iou_mean
-        kept = f"{found.reference - found.lost} of {found.reference} faces found again"
-        return kept if overlap is None else f"{kept}, mean overlap {overlap:.3f}"
+        return _detection_words(drift.detection)
     if drift.points is not None:
         return (
-            f"points moved by {drift.points.mean_percent:.2g} % of the distance between the eyes"
-            f" on {drift.points.faces} held-out inputs"
+            f"points moved by {drift.points.mean_percent:.2g} % of the distance between the eyes on average,"
+            f" by {drift.points.max_percent:.2g} % at most, on {drift.points.faces} held-out inputs"
         )
     if drift.liveness is not None:
         return f"P(live) moved by at most {drift.liveness.max_change:.2g} on {drift.liveness.faces} held-out faces"
     return (
         f"greatest change {100 * greatest_share(drift):.2g} % of the output's range on {drift.inputs} held-out inputs"
     )
+
+
+def _detection_words(found: DetectionError) -> str:
+    words = f"{found.reference - found.lost} of {found.reference} faces found again"
+    if found.invented:
+        words += f", {found.invented} invented"
+    if found.iou_mean is not None and found.iou_min is not None:
+        words += f", overlap {found.iou_mean:.3f} on average, {found.iou_min:.3f} at least"
+    return words
 
 
 def first_clause(reason: str) -> str:
@@ -196,6 +208,14 @@ def _fill(sentence: str, fields: dict[str, str]) -> str:
     """Everything but the verbs, which depend on how many share the sentence."""
     open_verbs = {verb: f"\0{verb}\0" for verb in _VERBS}
     return sentence.format(**fields, **open_verbs)
+
+
+def _measured(figures: Sequence[PrecisionFigures]) -> str:
+    """What excluded precisions would cost; empty where they could not be made, or are not excluded."""
+    shown = [each for each in figures if each.excluded is not None and each.drift is not None]
+    if not shown:
+        return ""
+    return " (measured: " + "; ".join(f"{each.precision} {error_words(each.drift)}" for each in shown) + ")"
 
 
 def _conjugate(sentence: str, names: list[Precision]) -> str:

@@ -7,16 +7,17 @@ them. A model that several packs share is measured once, on what the first of th
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from device.vision.manifest import TARGETS, Target
+from device.vision.manifest import TARGETS, Role, Target
 from export_tools.build import read_sources
 from export_tools.cards import PackCard, load_pack_card
 from export_tools.convert.convert import convert
 from export_tools.evaluate.latency import WARM_UP
 from export_tools.precision.artefact import ranges_path
-from export_tools.precision.pictures import split_sources
-from export_tools.precision.ranges import load_ranges
+from export_tools.precision.calibration import record_ranges
+from export_tools.precision.pictures import PictureSource, split_sources
+from export_tools.precision.ranges import Ranges, load_ranges
 from export_tools.precision.record import default_sources, observe_pack
 from export_tools.report.engines import Engines
 from export_tools.report.machine import this_machine
@@ -53,12 +54,16 @@ def measure_packs(
     steps = steps or NoSteps()
     cards = [load_pack_card(name)[0] for name in names]
     _check_ranges(cards, settings)
-    packs = [_converted(card, fetcher) for card in cards]
+    references = [_references(card, fetcher) for card in cards]
     split = split_sources(default_sources(fetcher=fetcher, clips=settings.calibration))
     runner = Runner(
         settings=settings, held_out=split.held_out, photos=fetch_photos(fetcher=fetcher), steps=steps, engines=engines
     )
-    models = {model.name: len(model.precisions) + 1 for card in cards for model in card.models.values()}
+    packs = [
+        ConvertedPack(card, found, _excluded_ranges(card, found, split.calibration, fetcher))
+        for card, found in zip(cards, references, strict=True)
+    ]
+    models = {model.name: len(pack.measured(role)) + 1 for pack in packs for role, model in pack.card.models.items()}
     steps.begin(2 * len(packs) + sum(models.values()))
     figures: list[PackFigures] = []
     pictures = 0
@@ -98,15 +103,43 @@ def _check_ranges(cards: Sequence[PackCard], settings: Settings) -> None:
                 load_ranges(ranges_path(model))
 
 
-def _converted(card: PackCard, fetcher: Fetcher) -> ConvertedPack:
+def _references(card: PackCard, fetcher: Fetcher) -> dict[Role, bytes]:
     sources = read_sources(card, fetcher)
-    return ConvertedPack(card, {role: convert(model, sources[role]) for role, model in card.models.items()})
+    return {role: convert(model, sources[role]) for role, model in card.models.items()}
+
+
+def _excluded_ranges(
+    card: PackCard, references: Mapping[Role, bytes], calibration: Sequence[PictureSource], fetcher: Fetcher
+) -> dict[str, Ranges]:
+    """Nobody keeps ranges of a model that may not run in INT8: to be measured in it, it gets some for this run."""
+    roles = [
+        role
+        for role, model in card.models.items()
+        if model.ranges is None and any(precision.startswith("int8") for precision in model.excluded)
+    ]
+    if not roles:
+        return {}
+    fetcher.reporter.note(f"{card.pack}: recording what is excluded from {len(calibration)} photographs and clips")
+    seen = observe_pack(card, references, calibration)
+    return {
+        card.models[role].name: record_ranges(
+            references[role],
+            seen.batches[role],
+            name=card.models[role].name,
+            description="the other side of this report's set, for this report alone",
+            sources=len(seen.sources) - len(seen.without_face),
+        )
+        for role in roles
+    }
 
 
 def _described(settings: Settings) -> str:
     own = "the demo's photographs"
-    what = own if settings.calibration is None else f"{own} and a folder's photographs and clips"
-    return f"about every third of {what}, chosen by content: no recorded INT8 range comes from them"
+    what = own if settings.calibration is None else f"{own} and the photographs and clips in {settings.calibration}"
+    return (
+        f"about every third of {what}, chosen by content: no INT8 range was recorded from them, but they are other"
+        " files, partly of the same people"
+    )
 
 
 def _backend(name: Target, engines: Engines) -> Backend:

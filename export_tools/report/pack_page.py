@@ -12,6 +12,8 @@ from export_tools.report.page import listing, page, paragraph, plots, section, t
 from export_tools.report.result import Choice, ModelFigures, PackFigures, PrecisionFigures, ReportResult
 from export_tools.report.words import many
 
+FEW: Final = 20
+"""Below so many held-out inputs a page says that they are few."""
 _ROLES: Final[dict[Role, str]] = {
     "detector": "Face detector",
     "landmarks": "Landmarks",
@@ -138,6 +140,7 @@ def _model(model: ModelFigures, result: ReportResult) -> Markup:
     return section(
         model.name,
         listing(entries),
+        _few(model),
         plots(*costs, ("Error against FP32, held-out inputs per bin", errors)),
         table(head, rows, numbers=(1,), stack="stack"),
         _outputs(model),
@@ -146,8 +149,17 @@ def _model(model: ModelFigures, result: ReportResult) -> Markup:
     )
 
 
+def _few(model: ModelFigures) -> Markup | None:
+    """A warning where a worst case is the worst of a handful."""
+    inputs = min((figures.drift.inputs for figures in model.precisions if figures.drift is not None), default=FEW)
+    if inputs >= FEW:
+        return None
+    words = f"Only {many(inputs, 'held-out input')}: too few for more than a hint. Add pictures with --calibration."
+    return paragraph(element("strong", words))
+
+
 def _precision_row(figures: PrecisionFigures) -> list[Child]:
-    if figures.excluded is not None:
+    if figures.excluded is not None and figures.size_bytes is None:
         return [figures.precision, "", "", "", f"excluded: {figures.excluded}"]
     times: list[Child] = []
     for backend in _RUNTIMES:
@@ -157,6 +169,8 @@ def _precision_row(figures: PrecisionFigures) -> list[Child]:
             ratio = ""
         times.append(f"{row.median_ms:.2f} ms{ratio}" if row is not None else "not run")
     error = "is what the others are compared with" if figures.precision == "fp32" else error_words(figures.drift)
+    if figures.excluded is not None:
+        error = f"excluded, measured: {error} ({figures.excluded})"
     return [figures.precision, f"{(figures.size_bytes or 0) / 1e6:.2f} MB", *times, error]
 
 
@@ -205,9 +219,10 @@ def _recognition(figures: PackFigures, place: int) -> Markup | None:
         found = figures.alignment
         parts.append(
             paragraph(
-                f"Alignment: the landmarks of {found.faces} held-out faces fit the template {found.template} "
-                f"({found.side_px} px) with a root mean square distance of {found.residual_median_px:.2f} px "
-                f"(median; 90th percentile {found.residual_p90_px:.2f} px)."
+                f"Alignment: after the best fit to the template {found.template} ({found.side_px} px) a residual of"
+                f" {found.residual_median_px:.2f} px remains (root mean square over the five points, median of"
+                f" {found.faces} held-out faces; 90th percentile {found.residual_p90_px:.2f} px). It tells how far a"
+                " face's shape is from the template's, not how far a chip is from where it should be."
             )
         )
     if figures.pairs:

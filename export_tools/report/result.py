@@ -149,7 +149,8 @@ class PrecisionFigures(Result):
 
     precision: Precision
     excluded: str | None
-    """Why it is not built; null where it is, and all other parts are null where it is not."""
+    """Why no pack holds it; null where packs may. Where it can be made it is measured all the same, so that the reason
+    can be seen; all other parts are null where it cannot."""
     size_bytes: Count | None = None
     sha256: str | None = None
     drift: Drift | None = None

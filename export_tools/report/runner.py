@@ -21,7 +21,7 @@ from device.vision.manifest import PRECISIONS, TARGETS, Precision, Role
 from export_tools.cards import ModelCard, PackCard
 from export_tools.evaluate.latency import ROUNDS, LatencyCase, run_latency
 from export_tools.evaluate.results.latency import LatencyRow
-from export_tools.precision.artefact import make_artefact, ranges_path
+from export_tools.precision.artefact import make_artefact, make_excluded_for_measuring, ranges_path
 from export_tools.precision.calibration import RecordedInputs
 from export_tools.precision.drift import run_all
 from export_tools.precision.graph import load_graph
@@ -65,10 +65,24 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ConvertedPack:
-    """A description and the FP32 file of each of its models."""
+    """A description and the FP32 file of each of its models.
+
+    Attributes:
+        card: The description.
+        references: FP32 ONNX files by role.
+        excluded_ranges: Activation ranges, by model, of those that may not run in INT8 and are only measured in it.
+    """
 
     card: PackCard
     references: Mapping[Role, bytes]
+    excluded_ranges: Mapping[str, Ranges] = field(default_factory=dict)
+
+    def measured(self, role: Role) -> tuple[Precision, ...]:
+        """The precisions a model is measured at: all it may run at, and the excluded ones that can be made."""
+        card = self.card.models[role]
+        with_ranges = card.ranges is not None or card.name in self.excluded_ranges
+        excluded = {p for p in card.excluded if with_ranges or not p.startswith("int8")}
+        return tuple(p for p in PRECISIONS if p in card.precisions or p in excluded)
 
 
 class Runner:
@@ -151,7 +165,7 @@ class Runner:
 
     def _look(self, pack: ConvertedPack) -> Looked:
         with ExitStack() as stack:
-            detectors = {p: self._open(stack, pack, "detector", p) for p in pack.card.models["detector"].precisions}
+            detectors = {p: self._open(stack, pack, "detector", p) for p in pack.measured("detector")}
             mesh = self._open(stack, pack, "landmarks", "fp32")
             return look_for_faces(pack.card, detectors, mesh=mesh, sources=self._held_out)
 
@@ -166,7 +180,7 @@ class Runner:
         figures: dict[Precision, PrecisionFigures] = {}
         with ExitStack() as stack:
             reference: tuple[Tensor, ...] = ()
-            for precision in card.precisions:
+            for precision in pack.measured(role):
                 self._steps.step(f"{card.name}: {precision}")
                 data = self._artefact(pack, role, precision)
                 session = self._open(stack, pack, role, precision)
@@ -180,14 +194,14 @@ class Runner:
                     )
                 figures[precision] = PrecisionFigures(
                     precision=precision,
-                    excluded=None,
+                    excluded=card.excluded.get(precision),
                     size_bytes=len(data),
                     sha256=hashlib.sha256(data).hexdigest(),
                     drift=drift,
                 )
         self._steps.step(f"{card.name}: latency")
         rows = self._time(card, {each: self._artefact(pack, role, each) for each in figures}, batches)
-        ranges = self._ranges(card)
+        ranges = self._ranges(pack, card)
         return ModelFigures(
             name=card.name,
             role=role,
@@ -232,13 +246,14 @@ class Runner:
         card = pack.card.models[role]
         key = (card.name, precision)
         if key not in self._artefacts:
-            ranges = self._ranges(card) if precision.startswith("int8") else None
-            self._artefacts[key] = make_artefact(card, pack.references[role], precision, ranges=ranges)
+            ranges = self._ranges(pack, card) if precision.startswith("int8") else None
+            make = make_excluded_for_measuring if precision in card.excluded else make_artefact
+            self._artefacts[key] = make(card, pack.references[role], precision, ranges=ranges)
         return self._artefacts[key]
 
-    def _ranges(self, card: ModelCard) -> Ranges | None:
-        if not any(precision.startswith("int8") for precision in card.precisions):
-            return None
+    def _ranges(self, pack: ConvertedPack, card: ModelCard) -> Ranges | None:
+        if card.ranges is None:
+            return pack.excluded_ranges.get(card.name)
         return self._settings.ranges.get(card.name) or load_ranges(ranges_path(card))
 
 

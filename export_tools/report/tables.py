@@ -11,7 +11,8 @@ from export_tools.report.result import ModelFigures, PrecisionFigures, ReportRes
 
 MODEL_COLUMNS = (
     "model", "role", "precision", "excluded", "size_bytes", "inputs", "output_share_max", "cosine_mean", "cosine_min",
-    "faces", "faces_lost", "iou_mean", "points_mean_percent", "live_change_max", "backend", "threads", "batch", "runs",
+    "faces", "faces_lost", "faces_invented", "iou_mean", "iou_min", "points_mean_percent", "points_max_percent",
+    "live_change_max", "backend", "threads", "batch", "runs",
     "median_ms", "p10_ms", "p90_ms", "times_as_fast_as_fp32",
 )  # fmt: skip
 
@@ -32,7 +33,7 @@ def report_tables(result: ReportResult) -> dict[str, str]:
 
 def _rows(model: ModelFigures, figures: PrecisionFigures) -> list[tuple[object, ...]]:
     drift = figures.drift
-    error: tuple[object, ...] = (None,) * 8
+    error: tuple[object, ...] = (None,) * 11
     if drift is not None:
         shares = [each.max_abs / each.span for each in drift.outputs if each.span > 0]
         embedding, detection = drift.embedding, drift.detection
@@ -43,8 +44,11 @@ def _rows(model: ModelFigures, figures: PrecisionFigures) -> list[tuple[object, 
             embedding and embedding.cosine_min,
             detection and detection.reference,
             None if detection is None else detection.lost,
+            None if detection is None else detection.invented,
             detection and detection.iou_mean,
+            detection and detection.iou_min,
             drift.points and drift.points.mean_percent,
+            drift.points and drift.points.max_percent,
         )
     live = None if drift is None or drift.liveness is None else drift.liveness.max_change
     start = (model.name, model.role, figures.precision, figures.excluded, figures.size_bytes, *error, live)

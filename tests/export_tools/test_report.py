@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from device.errors import PackError
+from export_tools.build import read_sources
 from export_tools.cards import ModelCard, load_pack_card
+from export_tools.convert.convert import convert
+from export_tools.precision.graph import open_session
+from export_tools.precision.pictures import split_sources
+from export_tools.precision.record import default_sources, detector_of, observe_pack
 from export_tools.report.engines import BuiltEngines, NoEngines, find_engines
 from export_tools.report.machine import describe_processor, this_machine
 from export_tools.report.measure import measure_packs
@@ -57,8 +62,8 @@ def measured(told: Told) -> ReportResult:
 
 
 @pytest.mark.slow
-def test_every_model_is_measured_at_every_precision_or_excluded_with_a_reason(measured: ReportResult) -> None:
-    """Nothing is left out in silence."""
+def test_every_model_is_measured_at_every_precision_excluded_ones_too(measured: ReportResult) -> None:
+    """Nothing is left out in silence, and a reason stands beside figures of the same run."""
     assert [model.name for model in measured.models] == [
         "blazeface-full-range-sparse",
         "facemesh-468",
@@ -68,14 +73,42 @@ def test_every_model_is_measured_at_every_precision_or_excluded_with_a_reason(me
     for model in measured.models:
         assert [each.precision for each in model.precisions] == ["fp32", "fp16", "int8-u8", "int8-s8"]
         for each in model.precisions:
-            if each.excluded is not None:
-                assert (each.size_bytes, each.drift, each.latency) == (None, None, ())
-            else:
-                assert each.size_bytes
-                assert [row.backend for row in each.latency] == ["onnxruntime"]
-                assert (each.drift is None) == (each.precision == "fp32")
+            assert each.size_bytes
+            assert [row.backend for row in each.latency] == ["onnxruntime"]
+            assert (each.drift is None) == (each.precision == "fp32")
     detector = measured.model("blazeface-full-range-sparse")
     assert detector.at("int8-u8").excluded == load_pack_card("door")[0].models["detector"].excluded["int8-u8"]
+    drift = detector.at("int8-u8").drift
+    assert drift is not None
+    assert drift.detection is not None
+    assert detector.ranges == "the other side of this report's set, for this report alone"
+
+
+@pytest.mark.slow
+def test_a_report_measures_on_what_was_held_out_and_on_nothing_else(measured: ReportResult) -> None:
+    """Counted here: pictures, chips, faces that the detector finds; the other side of the split has more of each."""
+    fetcher = Fetcher(cache=default_cache())
+    card, _ = load_pack_card("door")
+    sources = read_sources(card, fetcher)
+    references = {role: convert(model, sources[role]) for role, model in card.models.items()}
+    split = split_sources(default_sources(fetcher=fetcher, clips=None))
+    counts = []
+    for side in (split.held_out, split.calibration):
+        seen = observe_pack(card, references, side)
+        detector = detector_of(card.models["detector"], open_session(references["detector"], name="fp32"))
+        faces = sum(len(detector.detect(picture)) for source in side for picture in source.pictures())
+        counts.append((seen.pictures, sum(len(batch) for batch in seen.batches["embedder"]), faces))
+    assert all(held < other for held, other in zip(*counts, strict=True))
+    chips = measured.model("dlib-resnet29-v1").at("fp16").drift
+    found = measured.model("blazeface-full-range-sparse").at("fp16").drift
+    assert chips is not None
+    assert found is not None
+    assert found.detection is not None
+    assert (measured.held_out.pictures, chips.inputs, found.detection.reference) == counts[0]
+    assert (measured.held_out.sources, measured.held_out.calibration_sources) == (
+        len(split.held_out),
+        len(split.calibration),
+    )
 
 
 @pytest.mark.slow

@@ -172,7 +172,7 @@ def test_the_first_thing_a_report_shows_is_what_runs() -> None:
 
 
 def test_an_excluded_precision_is_shown_with_its_reason() -> None:
-    """As a row without figures."""
+    """As a row without figures where it could not be made."""
     result = samples.report()
     model = result.models[0]
     excluded = model.precisions[3].model_copy(
@@ -181,6 +181,38 @@ def test_an_excluded_precision_is_shown_with_its_reason() -> None:
     without = model.model_copy(update={"precisions": (*model.precisions[:3], excluded)})
     words = " ".join(tree(pack_page(result.model_copy(update={"models": (without,)}))).itertext())
     assert "excluded: it loses every face" in words
+
+
+def test_an_excluded_precision_that_was_measured_is_shown_with_its_figures() -> None:
+    """Size, time and error of this run stand in its row, the reason behind them."""
+    result = samples.report()
+    model = result.models[0]
+    excluded = model.precisions[3].model_copy(update={"excluded": "it loses every face"})
+    without = model.model_copy(update={"precisions": (*model.precisions[:3], excluded)})
+    words = " ".join(tree(pack_page(result.model_copy(update={"models": (without,)}))).itertext())
+    assert "5.60 MB 8.00 ms (0.75 times as fast)" in words
+    assert "excluded, measured: cosine 0.9995 on average, 0.9977 at least on 84 held-out chips" in words
+    assert "(it loses every face)" in words
+
+
+@pytest.mark.parametrize(("inputs", "told"), [(19, True), (20, False)])
+def test_a_page_says_where_few_inputs_were_measured(inputs: int, told: bool) -> None:
+    """Below twenty the least of them is a hint."""
+    result = samples.report()
+    model = result.models[0]
+    drift = model.precisions[1].drift
+    assert drift is not None
+    few = model.precisions[1].model_copy(update={"drift": drift.model_copy(update={"inputs": inputs})})
+    changed = model.model_copy(update={"precisions": (model.precisions[0], few, *model.precisions[2:])})
+    words = " ".join(tree(pack_page(result.model_copy(update={"models": (changed,)}))).itertext())
+    assert (f"Only {inputs} held-out inputs" in words) == told
+
+
+def test_the_fit_of_the_alignment_is_not_told_as_an_error_of_the_chip() -> None:
+    """It is what no similarity can remove."""
+    words = " ".join(tree(pack_page(samples.report())).itertext())
+    assert "a residual of 3.00 px remains" in words
+    assert "not how far a chip is from where it should be" in words
 
 
 def test_a_runtime_that_did_not_run_is_named() -> None:
