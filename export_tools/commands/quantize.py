@@ -57,8 +57,8 @@ def _quantize(options: argparse.Namespace) -> None:
         raise UsageError(
             "nothing would be kept", hint="name a folder with --out, or --record to replace what is shipped"
         )
-    if options.out is not None and not options.out.is_dir():
-        raise UsageError(f"{options.out} is no folder", hint="make it first")
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise UsageError(f"{options.out} is no folder", hint="name a folder; it is made where it is missing")
     card, _ = load_pack_card(options.pack)
     roles = _roles(card, options.role)
     fetcher = fetcher_for(options)

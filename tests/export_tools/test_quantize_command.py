@@ -41,7 +41,8 @@ def test_the_embedder_is_quantised_and_measured_on_pictures_that_were_held_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ranges and both INT8 models, with the cosine to FP32."""
-    assert _run("--role", "embedder", "--out", str(tmp_path), "--json") == 0
+    out = tmp_path / "made" / "on the way"
+    assert _run("--role", "embedder", "--out", str(out), "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["calibration_sources"] == 4
     assert told["held_out"] == 2
@@ -49,10 +50,10 @@ def test_the_embedder_is_quantised_and_measured_on_pictures_that_were_held_out(
     for row in told["models"]:
         assert row["share_of_fp32"] < 0.3
         assert row["drift"]["embedding"]["cosine_min"] > 0.99
-        assert (tmp_path / f"{row['model_id']}.onnx").stat().st_size == row["size_bytes"]
-    ranges = load_ranges(tmp_path / "dlib-resnet29-v1.json")
+        assert (out / f"{row['model_id']}.onnx").stat().st_size == row["size_bytes"]
+    ranges = load_ranges(out / "dlib-resnet29-v1.json")
     assert ranges.calibration.sources == 4
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(out.iterdir())) == 3
 
 
 def _grey(folder: Path) -> None:
@@ -64,7 +65,8 @@ def _grey(folder: Path) -> None:
     ("arguments", "code", "said"),
     [
         ([], 64, "nothing would be kept"),
-        (["--out", "{out}/missing"], 64, "is no folder"),
+        (["--out", "{broken}/broken.jpg"], 64, "is no folder"),
+        (["--out", "{out}/missing", "--calibration", "{empty}"], 70, "{empty}"),
         (["--out", "{out}", "--role", "detector"], 64, "is not quantised"),
         (["--out", "{out}", "--role", "pad_close"], 64, "has no pad_close"),
         (["--out", "{out}", "--calibration", "{empty}"], 70, "{empty}"),
