@@ -18,8 +18,9 @@ import numpy as np
 
 from device.camera.photo import read_photo
 from device.errors import UsageError
-from device.types import Box, Image, Points
+from device.types import Image, Points
 from device.vision.landmarks import roi_of_detection
+from device.vision.tracker import overlap
 from device.wiring.models import Vision
 from export_tools.evaluate.annotations import EYE_COLUMNS, AnnotatedPicture, FaceBox
 from export_tools.evaluate.intervals import rate_of
@@ -106,15 +107,6 @@ def run_detection(
         min_overlap=min_overlap,
         reporter=reporter or Silent(),
     )
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union, 0..1."""
-    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    shared = max(width, 0.0) * max(height, 0.0)
-    union = one.area + other.area - shared
-    return shared / union if union > 0 else 0.0
 
 
 def assign(faces: Sequence[FaceBox], found: Sequence[FaceBox], *, min_overlap: float) -> list[int | None]:

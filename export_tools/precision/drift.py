@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from device.errors import ModelError
 from device.interfaces import InferenceSession
-from device.types import Box, Detection, Image
+from device.types import Detection, Image
 from device.vision.detector import FaceDetector
 from device.vision.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from device.vision.tracker import overlap
 
 Tensor = NDArray[np.float32]
 
@@ -164,15 +165,15 @@ def compare_detections(
     score_max = 0.0
     for wanted, given in zip(reference, candidate, strict=True):
         pairs = sorted(
-            ((_overlap(a.box, b.box), i, j) for i, a in enumerate(wanted) for j, b in enumerate(given)),
+            ((overlap(a.box, b.box), i, j) for i, a in enumerate(wanted) for j, b in enumerate(given)),
             key=lambda pair: (-pair[0], pair[1], pair[2]),
         )
         taken: tuple[set[int], set[int]] = set(), set()
-        for overlap, i, j in pairs:
-            if overlap >= MATCH_IOU and i not in taken[0] and j not in taken[1]:
+        for shared, i, j in pairs:
+            if shared >= MATCH_IOU and i not in taken[0] and j not in taken[1]:
                 taken[0].add(i)
                 taken[1].add(j)
-                overlaps.append(overlap)
+                overlaps.append(shared)
                 score_max = max(score_max, abs(wanted[i].score - given[j].score))
     count = sum(map(len, reference))
     return DetectionDrift(
@@ -210,11 +211,3 @@ def _rows(embeddings: Tensor) -> NDArray[np.float64]:
     if embeddings.ndim != 2 or not embeddings.size:
         raise ModelError(f"{embeddings.shape} is no list of embeddings")
     return embeddings.astype(np.float64)
-
-
-def _overlap(first: Box, second: Box) -> float:
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    shared = max(width, 0.0) * max(height, 0.0)
-    total = first.area + second.area - shared
-    return shared / total if total > 0 else 0.0

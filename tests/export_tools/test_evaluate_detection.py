@@ -17,9 +17,10 @@ from device.errors import NotFoundError, UsageError
 from device.keys import StateKeys
 from device.types import Box, Image
 from device.vision.pack import load_pack
+from device.vision.tracker import overlap
 from device.wiring.models import load_vision
 from export_tools.evaluate.annotations import AnnotatedPicture, FaceBox, read_annotations
-from export_tools.evaluate.detection import assign, detector_and_mesh, overlap, run_detection
+from export_tools.evaluate.detection import assign, detector_and_mesh, run_detection
 from export_tools.evaluate.sweep import run_sweep
 
 
