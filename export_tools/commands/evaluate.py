@@ -12,6 +12,51 @@ from export_tools.commands.shared import add_pack, add_sources, add_state
 
 _SWEEP_PX: Final = "247,99,74,49,37,30"
 
+_MORE: Final = {
+    "verification": """\
+lines of the list, fields between tabs or blanks:
+  10 300               first line: ten folds of 300 genuine and 300 impostor pairs (may be left out)
+  Ann_Lee 1 4          pictures 1 and 4 of one person
+  Ann_Lee 1 Bo_Kim 2   picture 1 of one person, picture 2 of another
+
+example:
+  doorward-export evaluate verification --pack door-plus --pairs lfw/pairs.txt --images lfw/images --html lfw.html
+""",
+    "identification": """\
+  GALLERY/PERSON/*.jpg   who is enrolled, the first photographs by name
+  PROBES/PERSON/*.jpg    who comes; a name that the gallery does not have is a stranger's
+
+example:
+  doorward-export evaluate identification --pack door-plus --gallery enrolled --probes visits --html search.html
+""",
+    "pad": """\
+columns of the manifest:
+  file      a picture or a video, below --images or beside the manifest
+  subject   the person
+  clip      a name of one recording: a video is a clip; pictures that are frames of one clip share its name
+  label     bona_fide or attack
+  species   the attack type, empty where it is bona fide; one of
+            print, print_bent, print_cut, replay_phone, replay_tablet, replay_monitor,
+            mask_paper, mask_rigid, mask_flexible (or those that --species declares)
+
+example:
+  doorward-export evaluate pad --pack door-plus --manifest attacks/clips.csv --html attacks.html
+""",
+    "detection": """\
+columns of the annotations, one row per face, numbers in pixels:
+  file, x, y, w, h   the picture and the box of a face; a picture without a face has empty numbers
+  right_eye_x, right_eye_y, left_eye_x, left_eye_y   the person's eyes, all four or none
+
+examples:
+  doorward-export evaluate detection --pack door-plus --annotations faces/boxes.csv --html faces.html
+  doorward-export evaluate detection --pack door-plus --sweep portrait.jpg --widths 99,49,30
+""",
+    "latency": """\
+example:
+  doorward-export evaluate latency --pack door-plus --roles embedder,detector --threads 1,2 --html latency.html
+""",
+}
+
 
 def add(commands: Any) -> None:
     """Register the command and what it can measure."""
@@ -20,7 +65,13 @@ def add(commands: Any) -> None:
     measures = parser.add_subparsers(required=True, metavar="MEASURE", dest="measure")
 
     def measure(name: str, text: str) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = measures.add_parser(name, help=text, description=text)
+        added: argparse.ArgumentParser = measures.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=_MORE[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         add_pack(added)
         added.add_argument("--json", metavar="FILE", help="write the result for machines; - for standard output")
         added.add_argument("--csv", type=Path, metavar="DIR", help="write the result as CSV files into this folder")
@@ -65,7 +116,9 @@ def add(commands: Any) -> None:
     detection.add_argument("--images", type=Path, metavar="DIR", help="where annotated pictures are (beside the list)")
     detection.add_argument("--finder", choices=("mesh", "detector"), default="mesh", help="mesh: it must confirm")
     detection.add_argument("--size", choices=("face_width", "eye_distance"), default="face_width", help="of the bins")
-    detection.add_argument("--widths", default=_SWEEP_PX, help=f"of the sweep, in pixels ({_SWEEP_PX})")
+    detection.add_argument(
+        "--widths", default=_SWEEP_PX, help=f"of the sweep, in pixels ({_SWEEP_PX}); wider than the face is left out"
+    )
     for added in (verification, identification, pad, detection):
         add_state(added)
         added.add_argument("--config", type=Path, metavar="FILE", help="the device's configuration file (the defaults)")

@@ -39,7 +39,7 @@ from export_tools.evaluate.results.latency import LatencyResult
 from export_tools.evaluate.results.pad import PadResult
 from export_tools.evaluate.results.recognition import IdentificationResult, VerificationResult
 from export_tools.evaluate.summary import told
-from export_tools.evaluate.sweep import run_sweep
+from export_tools.evaluate.sweep import run_sweep, widest_px
 from export_tools.evaluate.tables import write_tables
 from export_tools.evaluate.verification import run_verification
 from export_tools.precision.pictures import folder_sources, photo_sources
@@ -193,7 +193,12 @@ def _detection(options: argparse.Namespace, reporter: CountingReporter) -> Detec
     if not faces:
         raise NotFoundError(f"no face was found in {options.sweep}", hint="give a portrait with one large face")
     largest = max(faces, key=lambda face: face.box.area)
-    return run_sweep(image, largest, find=find, name=name, widths_px=widths, reporter=reporter)
+    fitting = [width for width in widths if width <= widest_px(largest)]
+    if fitting and (skipped := [f"{width:g}" for width in widths if width not in fitting]):
+        reporter.note(
+            f"left out: {', '.join(skipped)} px; the face can be shown up to {widest_px(largest):.0f} px wide"
+        )
+    return run_sweep(image, largest, find=find, name=name, widths_px=fitting or widths, reporter=reporter)
 
 
 def _latency(options: argparse.Namespace, reporter: CountingReporter) -> LatencyResult:

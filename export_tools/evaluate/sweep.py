@@ -20,8 +20,14 @@ from export_tools.sources.download import Reporter, Silent
 SWEEP_PX: Final = (247.0, 99.0, 74.0, 49.0, 37.0, 30.0)
 #: Height and width of a frame.
 _FRAME: Final = (480, 640)
+_WIDEST_PX: Final = 300.0
 _PLACES: Final = 16
 _SEED: Final = 2026
+
+
+def widest_px(face: FaceBox) -> float:
+    """Up to which width a face can be shown: its own, and what a frame has room for."""
+    return min(face.box.width, _WIDEST_PX)
 
 
 def run_sweep(
@@ -52,7 +58,7 @@ def run_sweep(
         ModelError: A model failed.
     """
     widths = sorted(set(widths_px))
-    if not widths or widths[0] < 8 or widths[-1] > min(face.box.width, 300.0):
+    if not widths or widths[0] < 8 or widths[-1] > widest_px(face):
         raise UsageError(
             f"the face is {face.box.width:.0f} px wide: it cannot be shown {', '.join(map(str, widths))} px wide",
             hint="give a picture of higher resolution, and widths from 8 to 300",

@@ -12,7 +12,9 @@ import pytest
 
 from device.errors import DoorwardError, NotFoundError, UsageError
 from export_tools.commands import evaluate
+from export_tools.evaluate.annotations import EYE_COLUMNS
 from export_tools.evaluate.pad import summarise
+from export_tools.evaluate.presentations import SPECIES
 from export_tools.evaluate.results.latency import LatencyResult
 from export_tools.evaluate.results.pad import PadResult
 from export_tools.evaluate.results.recognition import VerificationResult
@@ -94,6 +96,46 @@ def test_a_copied_picture_is_refused_unless_the_set_is_taken_as_it_is(
         run(*arguments, "--state", str(door_state))
     run(*arguments, "--state", str(door_state), "--allow-duplicates", "--json", "-")
     assert json.loads(capsys.readouterr().out)["all_pairs"]["genuine"] == 1
+
+
+def test_a_sweep_leaves_out_widths_that_the_picture_does_not_have(
+    images: Path, door_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a note; where none is left it is an error."""
+    portrait = images / "Biden" / "Biden_0001.jpg"
+    sweep = ("detection", "--sweep", str(portrait), "--state", str(door_state))
+    run(*sweep, "--widths", "247,60", "--json", "-")
+    printed = capsys.readouterr()
+    assert [found["from_px"] for found in json.loads(printed.out)["bins"]] == [59.5]
+    assert "left out: 247 px" in printed.err
+    with pytest.raises(UsageError, match="cannot be shown"):
+        run(*sweep, "--widths", "247")
+
+
+@pytest.mark.parametrize(
+    ("measure", "columns"),
+    [
+        ("verification", ()),
+        ("identification", ()),
+        ("pad", ("file", "subject", "clip", "label", "species", "frames of one clip share its name", *SPECIES)),
+        ("detection", ("file, x, y, w, h", *EYE_COLUMNS)),
+        ("latency", ()),
+    ],
+)
+def test_help_has_an_example_that_is_understood(
+    measure: str, columns: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says what columns a list has, and which attack types there are."""
+    parser = argparse.ArgumentParser()
+    evaluate.add(parser.add_subparsers(required=True))
+    with pytest.raises(SystemExit):
+        parser.parse_args(["evaluate", measure, "--help"])
+    text = capsys.readouterr().out
+    examples = [line.split()[1:] for line in text.splitlines() if line.startswith("  doorward-export evaluate")]
+    assert examples
+    for example in examples:
+        assert parser.parse_args(example).measure == measure
+    assert not [column for column in columns if column not in text]
 
 
 @pytest.mark.parametrize("threads", ["1.7", "0.5", "1,2.5", "65", "nan", "x", "-1"])
