@@ -136,14 +136,31 @@ def _build(pack: str, *options: str) -> None:
         pytest.fail(f"the pack cannot be built:\n{done.stdout}{done.stderr}", pytrace=False)
 
 
+def is_default_door(state: Path) -> bool:
+    """Whether a state directory holds the pack ``door`` as the default recipe builds it from this checkout.
+
+    An owner may have built it with another embedder or precision, or have calibrated it: then it answers otherwise.
+    """
+    from device.vision.manifest import Manifest
+    from export_tools.recipe import BuildOptions, make_recipe
+
+    try:
+        manifest = Manifest.model_validate_json((state / "packs" / "door" / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    recipe = make_recipe("door", BuildOptions())
+    return manifest.inputs_sha256 == recipe.inputs_sha256 and manifest.thresholds == recipe.card.thresholds
+
+
 @pytest.fixture(scope="session")
 def door_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """State directory that holds the built pack ``door`` and the key it is vouched for with; not to be written to.
 
-    install.sh has built it below the checkout; DOORWARD_PACK_STATE names another one; else it is built for this run.
+    install.sh has built it below the checkout; DOORWARD_PACK_STATE names another one; else, and where that pack is not
+    the default one of this checkout, it is built for this run.
     """
     for state in (os.environ.get("DOORWARD_PACK_STATE"), ROOT / ".doorward"):
-        if state and (Path(state) / "packs" / "door" / "manifest.json").is_file():
+        if state and is_default_door(Path(state)):
             return Path(state)
     state = tmp_path_factory.mktemp("state")
     _build("door", "--target", "onnxruntime", "--state", str(state))
