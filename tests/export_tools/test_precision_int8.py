@@ -16,7 +16,7 @@ from export_tools.cards import RANGES_DIRECTORY
 from export_tools.precision.calibration import record_ranges
 from export_tools.precision.drift import compare_outputs, run_all
 from export_tools.precision.int8 import Activation, quantize
-from export_tools.precision.ranges import Ranges, load_ranges
+from export_tools.precision.ranges import Ranges, Span, load_ranges
 from export_tools.precision.tensorrt_rules import tensorrt_ready
 from tests.export_tools import precision_models as small
 
@@ -74,6 +74,36 @@ def test_unsigned_activations_have_their_own_zero_and_biases_in_32_bits(net: byt
     assert kinds == {TensorProto.INT8, TensorProto.INT32}
     assert numpy_helper.to_array(weights["w1/3/scale"]).shape == (4,)
     assert numpy_helper.to_array(weights["w2/8/scale"]).shape == (5,)
+
+
+def _stored(net: bytes, ranges: Ranges, activation: Activation, *, tensor: str, span: Span) -> tuple[float, int]:
+    """Scale and zero point of a tensor that reaches from one value to another."""
+    changed = ranges.model_copy(update={"tensors": {**ranges.tensors, tensor: span}})
+    data = quantize(net, ranges=changed, activation=activation)
+    found = {each.name: numpy_helper.to_array(each) for each in onnx.load_from_string(data).graph.initializer}
+    return float(found[f"{tensor}/scale"]), int(found[f"{tensor}/zero"])
+
+
+@pytest.mark.parametrize(("low", "high"), [(-4.0, 1.0), (-1.0, 4.0), (-4.0, -1.0)])
+def test_a_symmetric_scale_covers_the_side_that_reaches_further(
+    net: bytes, ranges: Ranges, low: float, high: float
+) -> None:
+    """Below zero as well as above: 127 steps to 4, and zero stays zero."""
+    scale, zero = _stored(net, ranges, "s8", tensor="p0", span=Span(low=low, high=high))
+    assert scale == pytest.approx(4 / 127, rel=1e-6)
+    assert zero == 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "zero"), [(-1.0, 1.56, 100), (-1.0, 1.6, 98), (0.5, 2.0, 0), (-2.0, -0.5, 255)]
+)
+def test_an_unsigned_zero_point_is_the_nearest_step(
+    net: bytes, ranges: Ranges, low: float, high: float, zero: int
+) -> None:
+    """99.6 steps below zero are 100 and 98.1 are 98; zero itself is always within reach."""
+    scale, found = _stored(net, ranges, "u8", tensor="input", span=Span(low=low, high=high))
+    assert scale == pytest.approx((max(high, 0) - min(low, 0)) / 255, rel=1e-6)
+    assert found == zero
 
 
 def test_a_pool_keeps_the_scale_of_its_input(net: bytes, ranges: Ranges) -> None:
