@@ -13,7 +13,7 @@ from device.errors import ModelError, PackError
 from device.vision.backends.onnx import OnnxSession
 from export_tools.convert.onnx_writer import IR_VERSION, OPSET
 
-_HINT: Final = "convert the model again from its upstream file: doorward-export convert --force"
+_HINT: Final = "convert the model again from its upstream file: doorward-export convert"
 
 
 def refuse(message: str, *, hint: str = _HINT) -> PackError:
