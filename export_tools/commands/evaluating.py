@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from device.camera.photo import read_photo
+from device.clock import SystemClock
 from device.commands.output import say
 from device.config import Config, load_config
 from device.errors import NotFoundError, PackError, UsageError
@@ -44,11 +46,16 @@ from export_tools.evaluate.tables import write_tables
 from export_tools.evaluate.verification import run_verification
 from export_tools.precision.pictures import folder_sources, photo_sources
 from export_tools.precision.record import observe_pack
+from export_tools.report.conditions import Conditions
 from export_tools.report.engines import find_engines
+from export_tools.report.machine import this_machine
 from export_tools.sources.fetch import fetch_photos
 from export_tools.whole import write_whole
 
 _MAX_THREADS: Final = 64
+_INPUTS: Final = ("pairs", "gallery", "probes", "manifest", "annotations", "sweep", "images", "config")
+_NOT_MEASURED: Final = frozenset({"measure", "action", "json", "csv", "html"})
+"""What of a call's options is no option of the measurement."""
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -73,13 +80,36 @@ def evaluate(options: argparse.Namespace) -> None:
         # Drawing takes a second to load.
         from export_tools.report.evaluation import evaluation_page  # noqa: PLC0415
 
-        write_whole(options.html, evaluation_page(result))
+        write_whole(options.html, evaluation_page(result, conditions=_conditions(options)))
     if options.json == "-":
         sys.stdout.write(text)
         return
     if options.json is not None:
         write_whole(Path(options.json), text)
     say("\n".join(told(result)))
+
+
+def _conditions(options: argparse.Namespace) -> Conditions:
+    """What the page says beside the figures."""
+    return Conditions(
+        measured_on=SystemClock().wall().date().isoformat(),
+        pack=options.pack,
+        inputs=tuple(
+            (f"--{name}", str(vars(options)[name])) for name in _INPUTS if vars(options).get(name) is not None
+        ),
+        machine=this_machine(),
+        command=reproducing_command(options),
+    )
+
+
+def reproducing_command(options: argparse.Namespace) -> str:
+    """The command line that measures the same again: every option as it is in force."""
+    words = ["doorward-export", "evaluate", options.measure]
+    for name, value in vars(options).items():
+        if name in _NOT_MEASURED or value is None or value is False:
+            continue
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join([*words, "--html", f"{options.measure}.html"])
 
 
 def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:

@@ -9,7 +9,7 @@ from export_tools.report.plots import SERIES, canvas, style, svg
 from export_tools.report.words import bounds, rate, share
 
 
-def detection_page(result: DetectionResult) -> str:
+def detection_page(result: DetectionResult, *, conditions: Markup) -> str:
     """How large a face must be to be found."""
     size = "face width" if result.size == "face_width" else "distance between the eyes"
     rows: list[list[Child]] = [
@@ -53,6 +53,7 @@ def detection_page(result: DetectionResult) -> str:
         ),
         paragraph("Eye errors are shares of the distance between the eyes.", soft="soft"),
         paragraph(f"Measured in {result.elapsed_s:.1f} s.", soft="soft"),
+        conditions,
     )
 
 

@@ -10,7 +10,7 @@ from export_tools.report.page import page, paragraph, plots, table
 from export_tools.report.plots import INK, QUIET, SERIES, canvas, hide_frame, style, svg
 
 
-def latency_page(result: LatencyResult) -> str:
+def latency_page(result: LatencyResult, *, conditions: Markup) -> str:
     """How long models take, all in turn."""
     models = list(dict.fromkeys(row.model for row in result.rows))
     rows: list[list[Child]] = [
@@ -55,6 +55,7 @@ def latency_page(result: LatencyResult) -> str:
         ),
         table(head, rows, numbers=(3, 4, 5, 6, 7)),
         paragraph(f"Measured in {result.elapsed_s:.1f} s.", soft="soft"),
+        conditions,
     )
 
 

@@ -12,7 +12,7 @@ from export_tools.report.words import bounds, rate, share
 _LIVE = "bona fide"
 
 
-def pad_page(result: PadResult) -> str:
+def pad_page(result: PadResult, *, conditions: Markup) -> str:
     """Attacks: per type and per clip, the worst type in front."""
     worst = "no attack got a response" if result.worst is None else f"{share(result.worst_apcer)} ({result.worst})"
     species: list[list[Child]] = [
@@ -93,6 +93,7 @@ def pad_page(result: PadResult) -> str:
             ),
         ),
         paragraph(f"Measured in {result.elapsed_s:.1f} s.", soft="soft"),
+        conditions,
     )
 
 

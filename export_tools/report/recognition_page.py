@@ -26,8 +26,13 @@ from export_tools.report.words import bounds, many, rate, share, source_entries,
 
 _GATES: Final[dict[Gates, str]] = {"none": "are compared all the same", "door": "count as not found"}
 
+_ZERO: Final = (
+    "A logarithmic axis has no place for a rate of zero: lines end where one falls to zero, and below one trial nothing"
+    " is known."
+)
 
-def verification_page(result: VerificationResult) -> str:
+
+def verification_page(result: VerificationResult, *, conditions: Markup) -> str:
     """One person against one."""
     figures, detected = result.all_pairs, result.detected_pairs
     at = figures.at_threshold
@@ -63,7 +68,7 @@ def verification_page(result: VerificationResult) -> str:
                 ),
                 ("Scores", histogram_plot(figures.histogram, at=at.threshold, key="scores")),
             ),
-            paragraph("Rates of zero lie on the lower edge. An axis of FAR ends below one trial.", soft="soft"),
+            paragraph(_ZERO, soft="soft"),
         ),
         section("At the threshold", _operating(figures.at_threshold), _confusion(figures.at_threshold)),
         section("At the threshold of the best accuracy on these very pairs", _operating(figures.at_best)),
@@ -95,6 +100,7 @@ def verification_page(result: VerificationResult) -> str:
                 ]
             ),
         ),
+        conditions,
     )
 
 
@@ -197,7 +203,7 @@ def _mirror(gain: MirrorGain | None, figures: VerificationFigures) -> Markup | N
     return section("What the mirrored chip adds", listing(entries))
 
 
-def identification_page(result: IdentificationResult) -> str:
+def identification_page(result: IdentificationResult, *, conditions: Markup) -> str:
     """One person against everybody enrolled."""
     at, effort = result.at_threshold, result.effort
     curve = Curve(
@@ -243,6 +249,7 @@ def identification_page(result: IdentificationResult) -> str:
                 ("Missed people over strangers let in", trade_off_plot([curve], point=point, names=names, key="det")),
                 ("Both errors over the threshold", threshold_plot(curve, at=at.threshold, names=names, key="errors")),
             ),
+            paragraph(_ZERO, soft="soft"),
         ),
         section(
             "Missed people at a given rate of strangers let in",
@@ -260,4 +267,5 @@ def identification_page(result: IdentificationResult) -> str:
                 ]
             ),
         ),
+        conditions,
     )

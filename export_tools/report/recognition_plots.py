@@ -44,7 +44,11 @@ def trade_off_plot(
     curves: Sequence[Curve], *, point: tuple[float, float], names: tuple[str, str], key: str
 ) -> Markup | None:
     """Misses over false accepts, both logarithmic (DET); None where nothing was resolved."""
-    shown = [curve for curve in curves if curve.trials and any(value > 0 for value in curve.missed)]
+    shown = [
+        curve
+        for curve in curves
+        if curve.trials and any(false > 0 < missed for false, missed in zip(curve.false, curve.missed, strict=True))
+    ]
     if not shown:
         return None
     floor = 0.7 / max(curve.trials for curve in shown)
@@ -55,8 +59,8 @@ def trade_off_plot(
         axes.set_yscale("log")
         for number, curve in enumerate(shown):
             axes.step(
-                [max(value, floor) for value in curve.false],
-                [max(value, 0.5 * lowest) for value in curve.missed],
+                _logarithmic(curve.false),
+                _logarithmic(curve.missed),
                 where="post",
                 color=SERIES[number],
                 linestyle=("-", "--")[number % 2],
@@ -67,14 +71,15 @@ def trade_off_plot(
         powers_of_ten(axes, x=True, y=True)
         axes.set_xlabel(f"{names[0]}, share of trials")
         axes.set_ylabel(f"{names[1]}, share of trials")
-        mark(axes, max(point[0], floor), max(point[1], 0.5 * lowest), label="operating point")
+        label = _operating_label(point, names)
+        mark(axes, max(point[0], floor), max(point[1], 0.5 * lowest), label=label)
         _legend(axes, len(shown))
         return svg(figure, key=key, title=f"{names[1]} over {names[0]}, logarithmic, operating point marked")
 
 
 def roc_plot(curves: Sequence[Curve], *, point: tuple[float, float], key: str) -> Markup | None:
     """True accepts over false accepts, the latter logarithmic (ROC)."""
-    shown = [curve for curve in curves if curve.trials]
+    shown = [curve for curve in curves if curve.trials and any(value > 0 for value in curve.false)]
     if not shown:
         return None
     floor = 0.7 / max(curve.trials for curve in shown)
@@ -83,7 +88,7 @@ def roc_plot(curves: Sequence[Curve], *, point: tuple[float, float], key: str) -
         axes.set_xscale("log")
         for number, curve in enumerate(shown):
             axes.step(
-                [max(value, floor) for value in curve.false],
+                _logarithmic(curve.false),
                 [1 - value for value in curve.missed],
                 where="post",
                 color=SERIES[number],
@@ -92,11 +97,11 @@ def roc_plot(curves: Sequence[Curve], *, point: tuple[float, float], key: str) -
             )
         axes.set_xlim(floor, 1)
         reached = [1 - miss for curve in shown for far, miss in zip(curve.false, curve.missed, strict=True) if far > 0]
-        axes.set_ylim(max(math.floor(10 * min(reached, default=0.0) - 0.5) / 10, 0.0), 1.01)
+        axes.set_ylim(max(math.floor(10 * min(1 - point[1], *reached) - 0.5) / 10, 0.0), 1.01)
         powers_of_ten(axes, x=True)
         axes.set_xlabel("FAR, share of trials")
         axes.set_ylabel("TAR, share of trials")
-        mark(axes, max(point[0], floor), 1 - point[1], label="operating point", offset=(8, -12))
+        mark(axes, max(point[0], floor), 1 - point[1], label=_operating_label(point[:1], ("FAR",)), offset=(8, -12))
         _legend(axes, len(shown), place="lower right")
         return svg(figure, key=key, title="TAR over FAR, FAR logarithmic, operating point marked")
 
@@ -111,7 +116,8 @@ def threshold_plot(curve: Curve, *, at: float, names: tuple[str, str], key: str)
         figure, (axes,) = canvas(height_in=2.9)
         axes.set_yscale("log")
         for values, name, colour in ((curve.false, names[0], SERIES[1]), (curve.missed, names[1], SERIES[0])):
-            axes.plot(curve.threshold, [max(value, floor) for value in values], color=colour, label=name)
+            # Highest threshold first: an error stays what it is down to the next score, as a share of scores does.
+            axes.step(curve.threshold, _logarithmic(values), where="post", color=colour, label=name)
         _operating_line(axes, at)
         axes.set_ylim(floor, 1.2)
         axes.set_xlim(min(*curve.threshold, at), max(*curve.threshold, at))
@@ -144,6 +150,17 @@ def histogram_plot(histogram: Histogram, *, at: float, key: str) -> Markup | Non
         axes.set_ylabel("% of pairs of a kind, per bin")
         _legend(axes, 2, place="upper left")
         return svg(figure, key=key, title="Distribution of scores of genuine and impostor pairs, threshold marked")
+
+
+def _logarithmic(values: Sequence[float]) -> list[float]:
+    """Values for a logarithmic axis: nothing is drawn where one is zero."""
+    return [value if value > 0 else math.nan for value in values]
+
+
+def _operating_label(point: Sequence[float], names: Sequence[str]) -> str:
+    """Of a point that may lie beyond the axis: then it is marked at the edge, and said to be zero."""
+    beyond = [f"{name} 0" for value, name in zip(point, names, strict=True) if not value > 0]
+    return f"operating point ({', '.join(beyond)})" if beyond else "operating point"
 
 
 def _operating_line(axes: Axes, at: float) -> None:

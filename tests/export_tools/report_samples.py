@@ -23,6 +23,7 @@ from export_tools.evaluate.results.recognition import (
     VerificationResult,
 )
 from export_tools.evaluate.verification import compare_mirror
+from export_tools.report.conditions import Conditions
 from export_tools.report.errors import EDGES
 from export_tools.report.explain import explain
 from export_tools.report.result import (
@@ -287,6 +288,17 @@ def evaluations() -> dict[str, EvaluationResult]:
         "detection": detection(),
         "latency": latency(),
     }
+
+
+def conditions(*, given: str = "lfw/pairs.txt") -> Conditions:
+    """An evaluation's."""
+    return Conditions(
+        measured_on="2026-01-02",
+        pack="door-plus",
+        inputs=(("--pairs", given),),
+        machine=report().machine,
+        command="doorward-export evaluate verification --pairs lfw/pairs.txt",
+    )
 
 
 def card() -> ModelCard:

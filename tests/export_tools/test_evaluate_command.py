@@ -6,12 +6,14 @@ import argparse
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from device.errors import DoorwardError, NotFoundError, UsageError
 from export_tools.commands import evaluate
+from export_tools.commands.evaluating import reproducing_command
 from export_tools.evaluate.annotations import EYE_COLUMNS
 from export_tools.evaluate.pad import summarise
 from export_tools.evaluate.presentations import SPECIES
@@ -48,7 +50,9 @@ def test_verification_writes_one_json_and_tables(
         *("--json", str(tmp_path / "result.json"), "--csv", str(tmp_path / "tables"), "--workers", "2"),
         *("--embeddings", str(tmp_path / "embeddings"), "--html", str(tmp_path / "page.html")),
     )
-    assert "<svg" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "<svg" in page
+    assert f"doorward-export evaluate verification --pack door --pairs {pairs} --images {images}" in page
     result = VerificationResult.model_validate_json((tmp_path / "result.json").read_text())
     assert (result.all_pairs.genuine, result.all_pairs.impostor) == (10, 10)
     assert "2-fold accuracy" in capsys.readouterr().out
@@ -136,6 +140,16 @@ def test_help_has_an_example_that_is_understood(
     for example in examples:
         assert parser.parse_args(example).measure == measure
     assert not [column for column in columns if column not in text]
+
+
+def test_the_command_of_a_page_measures_the_same_again() -> None:
+    """Read by the command itself it gives the same options, but for where the result goes."""
+    parser = argparse.ArgumentParser()
+    evaluate.add(parser.add_subparsers(required=True))
+    given = ["evaluate", "verification", "--pairs", "a b", "--images", "i", "--door-gates", "--threshold", "0.5"]
+    options = parser.parse_args([*given, "--json", "-", "--no-embeddings"])
+    again = vars(parser.parse_args(shlex.split(reproducing_command(options))[1:]))
+    assert again == {**vars(options), "json": None, "html": Path("verification.html")}
 
 
 @pytest.mark.parametrize("threads", ["1.7", "0.5", "1,2.5", "65", "nan", "x", "-1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -17,24 +18,26 @@ from export_tools.report.markup import Markup, element, join
 from export_tools.report.pack_page import pack_page
 from export_tools.report.page import page, table
 from export_tools.report.plots import canvas, style, svg
+from export_tools.report.recognition_plots import Curve, roc_plot, threshold_plot, trade_off_plot
 from tests.export_tools import report_samples as samples
 
 ATTACK = "<script>alert(1)</script>\"'&lt;<!--]]>"
 
 PAGES: dict[str, Callable[[], str]] = {
     "packs": lambda: pack_page(samples.report()),
-    "verification": lambda: evaluation_page(samples.verification()),
-    "identification": lambda: evaluation_page(samples.identification()),
-    "pad": lambda: evaluation_page(samples.pad()),
-    "detection": lambda: evaluation_page(samples.detection()),
-    "latency": lambda: evaluation_page(samples.latency()),
+    "verification": lambda: evaluation_page(samples.verification(), conditions=samples.conditions()),
+    "identification": lambda: evaluation_page(samples.identification(), conditions=samples.conditions()),
+    "pad": lambda: evaluation_page(samples.pad(), conditions=samples.conditions()),
+    "detection": lambda: evaluation_page(samples.detection(), conditions=samples.conditions()),
+    "latency": lambda: evaluation_page(samples.latency(), conditions=samples.conditions()),
 }
 ATTACKED: dict[str, Callable[[], str]] = {
     "packs": lambda: pack_page(samples.report(name=ATTACK, command=ATTACK)),
-    "verification": lambda: evaluation_page(samples.verification(pairs_file=ATTACK)),
-    "pad": lambda: evaluation_page(samples.pad(species=ATTACK)),
-    "detection": lambda: evaluation_page(samples.detection(detector=ATTACK)),
-    "latency": lambda: evaluation_page(samples.latency(machine=ATTACK)),
+    "verification": lambda: evaluation_page(samples.verification(pairs_file=ATTACK), conditions=samples.conditions()),
+    "pad": lambda: evaluation_page(samples.pad(species=ATTACK), conditions=samples.conditions()),
+    "detection": lambda: evaluation_page(samples.detection(detector=ATTACK), conditions=samples.conditions()),
+    "latency": lambda: evaluation_page(samples.latency(machine=ATTACK), conditions=samples.conditions()),
+    "conditions": lambda: evaluation_page(samples.latency(), conditions=samples.conditions(given=ATTACK)),
 }
 
 
@@ -225,7 +228,7 @@ def test_an_evaluation_in_which_nothing_was_resolved_still_has_a_page() -> None:
     """No plot can be drawn from a curve of zeros, and no figure is invented."""
     result = samples.identification()
     curve = result.curve.model_copy(update={"fpir": (0.0,) * 40, "fnir": (0.0,) * 40})
-    text = evaluation_page(result.model_copy(update={"curve": curve}))
+    text = evaluation_page(result.model_copy(update={"curve": curve}), conditions=samples.conditions())
     assert not list(tree(text).iter("svg"))
 
 
@@ -252,3 +255,61 @@ def test_a_result_of_every_kind_is_an_evaluation() -> None:
     kinds: set[str] = {result.kind for result in samples.evaluations().values()}
     assert kinds == set(PAGES) - {"packs"}
     assert all(isinstance(result, EvaluationResult.__args__) for result in samples.evaluations().values())
+
+
+@pytest.mark.parametrize("kind", sorted(samples.evaluations()))
+def test_every_evaluation_says_when_on_what_and_how_it_was_made(kind: str) -> None:
+    """Day, pack, inputs as they were given, processor, and the command."""
+    conditions = samples.conditions(given="../set of mine/pairs.txt")
+    words = " ".join(tree(evaluation_page(samples.evaluations()[kind], conditions=conditions)).itertext())
+    for said in (
+        conditions.measured_on,
+        conditions.pack,
+        "../set of mine/pairs.txt",
+        conditions.machine.processor,
+        conditions.command,
+    ):
+        assert said in words
+
+
+def _line(plot: Markup | None, colour: str) -> list[tuple[float, float]]:
+    """The points of the one line of this colour, in the drawing's own units."""
+    assert plot is not None
+    # Those of the legend are not clipped to the axes.
+    (path,) = (
+        node
+        for node in parsed(plot.text).iter("path")
+        if f"stroke: {colour}" in node.get("style", "") and "clip-path" in node.attrib
+    )
+    numbers = [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", path.get("d", ""))]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def test_errors_over_the_threshold_run_in_steps_and_end_at_zero() -> None:
+    """By hand: four thresholds; no point of a line lies where the error is zero."""
+    curve = Curve(
+        label="x", threshold=(0.9, 0.8, 0.7, 0.6), false=(0.0, 0.1, 0.2, 0.5), missed=(0.4, 0.2, 0.0, 0.0), trials=10
+    )
+    plot = threshold_plot(curve, at=0.75, names=("FAR", "FRR"), key="k")
+    for colour, levels in (("var(--s1)", 3), ("var(--s0)", 2)):
+        points = _line(plot, colour)
+        assert all(x == other_x or y == other_y for (x, y), (other_x, other_y) in itertools.pairwise(points))
+        assert len({y for _, y in points}) == levels
+
+
+def test_a_trade_off_draws_nothing_where_a_rate_is_zero() -> None:
+    """And an operating point without a false accept is marked at the edge, and said to have none."""
+    curve = Curve(
+        label="x", threshold=(0.9, 0.8, 0.7, 0.6), false=(0.0, 0.1, 0.2, 0.5), missed=(0.4, 0.2, 0.1, 0.0), trials=10
+    )
+    for plot in (
+        trade_off_plot([curve], point=(0.0, 0.4), names=("FAR", "FRR"), key="k"),
+        roc_plot([curve], point=(0.0, 0.4), key="k"),
+    ):
+        assert plot is not None
+        assert "operating point (FAR 0)" in plot.text
+        left = min(x for x, _ in _line(plot, "var(--s0)"))
+        assert left > 60
+    nothing = Curve(label="x", threshold=(0.9,), false=(0.0,), missed=(0.4,), trials=10)
+    assert trade_off_plot([nothing], point=(0.0, 0.4), names=("FAR", "FRR"), key="k") is None
+    assert roc_plot([nothing], point=(0.0, 0.4), key="k") is None
