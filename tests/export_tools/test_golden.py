@@ -26,7 +26,16 @@ GOLDEN: Final = Path(__file__).resolve().parent.parent / "golden" / "door.npz"
 TOLERANCES: Final[dict[Role, float]] = {"detector": 1.5e-3, "landmarks": 8e-4, "iris": 3e-4, "embedder": 2e-6}
 """Four to five times the reference errors below."""
 REFERENCE_ERRORS: Final[dict[Role, float]] = {"detector": 4.0e-4, "landmarks": 2.0e-4, "iris": 6.0e-5, "embedder": 5e-7}
-"""Largest absolute difference to LiteRT and dlib on x86-64 (models/README.md); outputs reach 380, 175, 57 and 0.4."""
+"""Largest absolute difference to LiteRT and dlib on x86-64 (models/README.md); outputs reach 380, 175, 57 and 0.4.
+
+They are those of the squares that :func:`_crops` draws from :data:`PHOTOS`, not the most there can be: twelve other
+orders of the photographs gave up to 2.8e-4 for landmarks, 3.7e-4 for the detector and 7.3e-5 for the iris.
+"""
+PHOTOS: Final = (
+    "obama.jpg", "obama2.jpg", "obama3.jpg", "obama_partial_face.jpg", "obama_partial_face2.jpg", "biden.jpg",
+)  # fmt: skip
+"""The demo's photographs in the order in which the squares are drawn."""
+LITERT_ROLES: Final[tuple[Role, ...]] = ("detector", "landmarks", "iris")
 
 
 def _answers(door_pack: Path, role: Role, pictures: Any) -> dict[str, Any]:
@@ -66,7 +75,7 @@ def _crops(demo_photos: dict[str, bytes], size: int) -> Any:
     """Thirty-six random squares of photographs and four of noise, RGB [40, size, size, 3]."""
     rng = np.random.default_rng(5)
     crops = [rng.integers(0, 256, (size, size, 3), np.uint8) for _ in range(4)]
-    photos = [_decoded(data) for data in demo_photos.values()]
+    photos = [_decoded(demo_photos[name]) for name in PHOTOS]
     for index in range(36):
         photo = photos[index % len(photos)]
         side = int(min(photo.shape[:2]) * rng.uniform(0.1, 1))
@@ -80,7 +89,7 @@ def _faces(demo_photos: dict[str, bytes], size: int) -> Any:
     import dlib  # type: ignore[import-untyped]
 
     crops = []
-    for photo in map(_decoded, demo_photos.values()):
+    for photo in (_decoded(demo_photos[name]) for name in PHOTOS):
         for box in dlib.get_frontal_face_detector()(photo, 1):
             face = photo[max(box.top(), 0) : box.bottom(), max(box.left(), 0) : box.right()]
             crops += [cv2.resize(face, (size, size)), np.ascontiguousarray(cv2.resize(face, (size, size))[:, ::-1])]
@@ -96,7 +105,11 @@ def _decoded(data: bytes) -> Any:
 def test_the_converted_models_reach_the_reference_errors(
     door_pack: Path, role: Role, demo_photos: dict[str, bytes]
 ) -> None:
-    """Photographs through both runtimes, live: squares and noise for LiteRT's models, faces for dlib's."""
+    """Photographs through both runtimes, live: squares and noise for LiteRT's models, faces for dlib's.
+
+    These squares in this order; others give up to 3e-4 for landmarks and 4e-4 for the detector. Whose rounding that is,
+    the tests below say.
+    """
     from tests.golden.record import dlib_outputs, litert_outputs
 
     card, _ = load_pack_card("door")
@@ -123,15 +136,35 @@ def test_the_converted_models_are_nearer_to_exact_arithmetic_than_their_original
         pictures = golden[f"{role}/pictures"][:2]
         recorded = {key.partition("/")[2]: golden[key][:2] for key in golden.files if key.startswith(f"{role}/")}
     del recorded["pictures"]
+    _require_nearer(door_pack, role, pictures, recorded)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", LITERT_ROLES)
+def test_on_photographs_the_converted_models_are_nearer_to_exact_arithmetic_than_litert(
+    door_pack: Path, role: Role, demo_photos: dict[str, bytes]
+) -> None:
+    """A claim that no choice of squares makes true: the first twelve of them, two of each photograph."""
+    from tests.golden.record import litert_outputs
+
+    model = load_pack_card("door")[0].models[role]
+    source = read_sources(load_pack_card("door")[0], Fetcher(), roles=[role])[role]
+    pictures = _crops(demo_photos, model.input.shape[2] or 0)[4:16]
+    _require_nearer(door_pack, role, pictures, litert_outputs(model, source, pictures))
+
+
+def _require_nearer(door_pack: Path, role: Role, pictures: Any, theirs: dict[str, Any]) -> None:
+    """The converted graph in float64 is the truth; our greatest error is not above theirs."""
+    feeding = load_pack_card("door")[0].models[role].preprocessing
     judge = ReferenceEvaluator(_in_float64((door_pack / f"{role}.onnx").read_bytes()))
-    inputs = (pictures.astype(np.float64) / 255).transpose(0, 3, 1, 2)
-    exact: list[Any] = [judge.run(list(recorded), {"input": picture[None]}) for picture in inputs]
+    inputs = ((pictures.astype(np.float64) - feeding.mean) / feeding.divisor).transpose(0, 3, 1, 2)
+    exact: list[Any] = [judge.run(list(theirs), {"input": picture[None]}) for picture in inputs]
     ours = _answers(door_pack, role, pictures)
-    for place, name in enumerate(recorded):
+    for place, name in enumerate(theirs):
         truth = np.concatenate([run[place] for run in exact])
         if name == "presence":
-            continue  # two numbers: chance decides
-        assert np.abs(ours[name] - truth).max() <= np.abs(recorded[name] - truth).max(), name
+            continue  # a number or two per picture: chance decides
+        assert np.abs(ours[name] - truth).max() <= np.abs(theirs[name] - truth).max(), name
 
 
 def _in_float64(data: bytes) -> onnx.ModelProto:
