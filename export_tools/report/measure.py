@@ -137,8 +137,8 @@ def _described(settings: Settings) -> str:
     own = "the demo's photographs"
     what = own if settings.calibration is None else f"{own} and the photographs and clips in {settings.calibration}"
     return (
-        f"about every third of {what}, chosen by content: no INT8 range was recorded from them, but they are other"
-        " files, partly of the same people"
+        f"about every third of {what}, chosen by content: other files than those that INT8 ranges are recorded from,"
+        " partly of the same people"
     )
 
 

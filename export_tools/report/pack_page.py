@@ -142,11 +142,17 @@ def _model(model: ModelFigures, result: ReportResult) -> Markup:
         listing(entries),
         _few(model),
         plots(*costs, ("Error against FP32, held-out inputs per bin", errors)),
+        _brackets(model),
         table(head, rows, numbers=(1,), stack="stack"),
         _outputs(model),
         _reasons(model, result),
         anchor=anchor,
     )
+
+
+def _brackets(model: ModelFigures) -> Markup | None:
+    shown = any(figures.excluded is not None and figures.size_bytes is not None for figures in model.precisions)
+    return paragraph("In brackets: excluded, measured all the same.", soft="soft") if shown else None
 
 
 def _few(model: ModelFigures) -> Markup | None:

@@ -47,7 +47,7 @@ def cost_plot(model: ModelFigures, *, backend: Target, key: str) -> Markup | Non
                 va="center",
                 fontsize=8,
             )
-        left.set_yticks(list(places), names)
+        left.set_yticks(list(places), [_label(figures) for figures, _ in timed])
         left.set_xlim(0, 1.25 * max(row.p90_ms for _, row in timed))
         left.set_xlabel(f"ms per run, batch {timed[0][1].batch}")
         sizes = [(figures.size_bytes or 0) / 1e6 for figures, _ in timed]
@@ -90,7 +90,7 @@ def error_plot(model: ModelFigures, *, key: str) -> Markup | None:
         axes.set_xscale("log")
         axes.set_xlim(*_span(shown))
         axes.set_ylim(0, last + 1)
-        axes.set_yticks([last - place + 0.4 for place in range(len(shown))], [each.precision for each, _ in shown])
+        axes.set_yticks([last - place + 0.4 for place in range(len(shown))], [_label(each) for each, _ in shown])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         powers_of_ten(axes, x=True)
@@ -98,6 +98,10 @@ def error_plot(model: ModelFigures, *, key: str) -> Markup | None:
         axes.set_xlabel(f"{what}, per input")
         hide_frame(axes)
         return svg(figure, key=key, title=f"{model.name}: distribution of the error of each precision over the inputs")
+
+
+def _label(figures: PrecisionFigures) -> str:
+    return figures.precision if figures.excluded is None else f"({figures.precision})"
 
 
 def _span(shown: Sequence[tuple[PrecisionFigures, Distribution]]) -> tuple[float, float]:

@@ -196,6 +196,9 @@ def test_an_excluded_precision_that_was_measured_is_shown_with_its_figures() -> 
     assert "5.60 MB 8.00 ms (0.75 times as fast)" in words
     assert "excluded, measured: cosine 0.9995 on average, 0.9977 at least on 84 held-out chips" in words
     assert "(it loses every face)" in words
+    assert "(int8-s8)" in words
+    assert "In brackets: excluded" in words
+    assert "In brackets" not in " ".join(tree(pack_page(samples.report())).itertext())
 
 
 @pytest.mark.parametrize(("inputs", "told"), [(19, True), (20, False)])
