@@ -21,8 +21,8 @@ locks="$root/config/lock"
 cd -- "$root"
 
 # What a complete set-up takes, measured on Debian 12 x86-64 and rounded up: environment, state and pack here; wheels and archives there.
-checkout_mb=850
-cache_mb=450
+checkout_mb=1250
+cache_mb=500
 
 usage() {
   cat <<END
@@ -212,7 +212,7 @@ install_source() {
 }
 
 make_environment() {
-  say "[1/4] virtual environment .venv from $lock.txt (about 220 MB in $cache)"
+  say "[1/4] virtual environment .venv from $lock.txt (about 260 MB in $cache)"
   rm -rf -- "$venv" # an environment that was interrupted cannot be trusted; what was downloaded for it is in the cache
   "$python" -I -m venv "$venv"
   install_wheels "$locks/pip.txt"
