@@ -104,6 +104,9 @@ class _RecordCheck(logging.Handler):
 def every_log_record_is_sound() -> Iterator[None]:
     """Fail a test in which a record of the project cannot be formatted, or carries an array."""
     check = _RecordCheck()
+    root = logging.getLogger()
+    # A command that runs in this process points the log at a standard error that ends with its test.
+    before = root.handlers[:], root.level
     loggers = [logging.getLogger(name) for name in ("device", "export_tools")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -113,6 +116,8 @@ def every_log_record_is_sound() -> Iterator[None]:
     for logger, level in zip(loggers, levels, strict=True):
         logger.removeHandler(check)
         logger.setLevel(level)
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
     if check.faults:
         pytest.fail("\n".join(check.faults), pytrace=False)
 
