@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 
-def main() -> None:
-    """Run the command line and exit; 130 when interrupted while it was being loaded."""
+def start(module: str) -> None:
+    """Load a module, run its ``main`` and exit; 130 when interrupted, while it was being loaded too."""
     try:
-        from device.cli import main as command_line  # noqa: PLC0415  # takes half a second on a small board
-
-        command_line()
+        import_module(module).main()
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
+
+
+def main() -> None:
+    """Run `doorward`."""
+    start("device.cli")
 
 
 if __name__ == "__main__":

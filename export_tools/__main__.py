@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from device.__main__ import start
 
 
 def main() -> None:
-    """Run the command line and exit; 130 when interrupted while it was being loaded."""
-    try:
-        from export_tools.cli import main as command_line  # noqa: PLC0415  # takes a second and more on a small board
-
-        command_line()
-    except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted\n")
-        sys.exit(130)
+    """Run `doorward-export`."""
+    start("export_tools.cli")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from export_tools.engine.builder import Batches, build_engine
 from export_tools.precision.artefact import make_artefact
 from export_tools.present import choose_thresholds, find_present, why_stale
 from export_tools.recipe import CONVERTER_REVISION, BuildOptions, Recipe, make_recipe
-from export_tools.sources.download import sync_folder
+from export_tools.sources.download import Reporter, sync_folder
 from export_tools.sources.fetch import Fetcher
 from export_tools.sources.pins import Archive, Source, WebFile
 from export_tools.workshop import aside, locked, move_into_place, write_file
@@ -115,7 +115,12 @@ def build_pack(
 
 
 def replace_thresholds(
-    pack: Pack, thresholds: Thresholds, *, mac_key: bytes, fetcher: Fetcher, sign_with: Ed25519PrivateKey | None = None
+    pack: Pack,
+    thresholds: Thresholds,
+    *,
+    mac_key: bytes,
+    reporter: Reporter,
+    sign_with: Ed25519PrivateKey | None = None,
 ) -> Pack:
     """The same pack with other operating points, sealed anew; a power cut leaves the old one or the new one.
 
@@ -125,7 +130,7 @@ def replace_thresholds(
     target = pack.directory
     manifest = Manifest.model_validate({**dict(pack.manifest), "thresholds": thresholds})
     try:
-        with locked(target.parent, fetcher.reporter), aside(target) as workshop:
+        with locked(target.parent, reporter), aside(target) as workshop:
             for entry in pack.manifest.files:
                 write_file(workshop / entry.file, pack.read_file(entry))
             _finish(workshop, manifest, target=target, mac_key=mac_key, sign_with=sign_with)

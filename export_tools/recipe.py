@@ -13,7 +13,7 @@ from device.errors import PackError
 from device.vision.manifest import ModelId, Precision, Role, Target
 from export_tools.cards import EmbedderCard, PackCard, load_pack_card
 from export_tools.engine.builder import DEFAULT_WORKSPACE_MIB
-from export_tools.precision.artefact import ranges_path
+from export_tools.precision.artefact import recorded_ranges
 
 CONVERTER_REVISION: Final = 2
 """Raise it when the converters give other numbers or names: every pack is then built again."""
@@ -59,8 +59,8 @@ def make_recipe(name: str, options: BuildOptions) -> Recipe:
     """Make every choice.
 
     Raises:
-        PackError: The description is damaged (``card``), or a licence or a precision stands against it (``licence``,
-            ``precision``).
+        PackError: The description is damaged (``card``), a licence or a precision stands against it (``licence``,
+            ``precision``), or recorded ranges cannot be read (``calibration``).
     """
     card, card_bytes = load_pack_card(name)
     if options.embedder is not None:
@@ -80,7 +80,7 @@ def make_recipe(name: str, options: BuildOptions) -> Recipe:
         precisions[role] = precision
         digest.update(f"{role}={precision}\n".encode())
         if precision.startswith("int8"):
-            digest.update(ranges_path(model).read_bytes())
+            digest.update(recorded_ranges(model).model_dump_json().encode())
     return Recipe(card=card, precisions=precisions, options=options, inputs_sha256=digest.hexdigest())
 
 

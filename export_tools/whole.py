@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written beside their place, flushed, then moved there."""
+"""Files that are there whole or not at all: read up to a limit; written beside their place, flushed, moved there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ import os
 import tempfile
 from pathlib import Path
 
-from device.errors import UsageError
+from device.errors import NotFoundError, UsageError
+
+
+def read_limited(path: Path, *, limit: int, hint: str) -> bytes:
+    """A file that a person named, of ``limit`` bytes at most.
+
+    Raises:
+        NotFoundError: It cannot be read.
+        UsageError: It is larger; ``hint`` says what to do.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as exc:
+        raise NotFoundError(f"cannot read {path}: {exc.strerror}", hint="check the path") from exc
+    if len(data) > limit:
+        raise UsageError(f"{path} is larger than {limit} bytes", hint=hint)
+    return data
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:

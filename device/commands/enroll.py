@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from device.app.frames import AttachedFile
 from device.app.requests import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MAX_ATTACHMENTS_BYTES, EnrollRequest
 from device.commands.invocation import JsonOption, invocation
-from device.commands.moments import parse_moment
+from device.commands.moments import FromOption, UntilOption, parse_moment
 from device.commands.output import print_json, say, short
 from device.errors import NotFoundError, PhotoError, UsageError
 
@@ -26,13 +26,8 @@ def enroll(
     name: Annotated[str, typer.Argument(help="The person's name, for people's eyes only.")],
     photos: Annotated[list[Path], typer.Argument(help="One to twenty photographs; three are a good number.")],
     *,
-    valid_from: Annotated[
-        str | None, typer.Option("--valid-from", "--from", help="Let in from this day or time on.")
-    ] = None,
-    valid_until: Annotated[
-        str | None,
-        typer.Option("--valid-until", "--until", help="Let in until the end of this day, or until this time."),
-    ] = None,
+    valid_from: FromOption = None,
+    valid_until: UntilOption = None,
     allow_duplicate: Annotated[
         bool, typer.Option("--allow-duplicate", help="Enrol although this face is enrolled already (twins).")
     ] = False,

@@ -14,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from device.app.identification import Criteria, Finding, VideoIdentifier, identify_picture
 from device.app.requests import SearchRequest
 from device.camera.photo import read_photo
-from device.camera.sources import PICTURE_SUFFIXES
 from device.camera.writer import VideoWriter, write_picture
 from device.commands.invocation import Invocation
+from device.commands.pictures import pictures_in
 from device.commands.session import Session
-from device.errors import NotFoundError, PhotoError, UsageError
+from device.errors import PhotoError, UsageError
 from device.types import Candidate, Embedding
 from device.vision.annotate import Label, annotate
 from device.wiring.models import load_vision, match_threshold, open_pack
@@ -57,14 +57,7 @@ class Identification:
 
     def folder(self, path: Path, annotate_to: Path | None) -> list[Row]:
         """All pictures of a folder, by name; one that cannot be used is a row of its own."""
-        try:
-            pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
-        except OSError as exc:
-            raise NotFoundError(f"cannot look into {path}: {exc.strerror}", hint="check who may read it") from exc
-        if not pictures:
-            raise NotFoundError(
-                f"{path} holds no pictures", hint=f"known endings: {', '.join(sorted(PICTURE_SUFFIXES))}"
-            )
+        pictures = pictures_in(path)
         if annotate_to is not None:
             try:
                 annotate_to.mkdir(mode=0o700, parents=True, exist_ok=True)

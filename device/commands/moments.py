@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
 
 from device.app.requests import FIRST_YEAR, LAST_YEAR
 from device.errors import UsageError
 
+FromOption = Annotated[str | None, typer.Option("--valid-from", "--from", help="Let in from this day or time on.")]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--valid-until", "--until", help="Let in until the end of this day, or until this time."),
+]
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 

@@ -18,7 +18,7 @@ from device.app.requests import (
     Validity,
 )
 from device.commands.invocation import JsonOption, invocation, need_verb
-from device.commands.moments import parse_moment
+from device.commands.moments import FromOption, UntilOption, parse_moment
 from device.commands.output import local_time, print_json, print_table, say, short
 from device.commands.reenroll import reenroll
 from device.errors import UsageError
@@ -106,13 +106,8 @@ def validity(
     context: typer.Context,
     who: WhoArgument,
     *,
-    valid_from: Annotated[
-        str | None, typer.Option("--valid-from", "--from", help="Let in from this day or time on.")
-    ] = None,
-    valid_until: Annotated[
-        str | None,
-        typer.Option("--valid-until", "--until", help="Let in until the end of this day, or until this time."),
-    ] = None,
+    valid_from: FromOption = None,
+    valid_until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """From when until when a person is let in; what is not given has no limit."""

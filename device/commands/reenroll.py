@@ -12,10 +12,10 @@ import typer
 
 from device.app.frames import ToldError
 from device.app.requests import PeopleDropOldRequest, PeopleListRequest, PeopleReenrollRequest, clean_text
-from device.camera.sources import PICTURE_SUFFIXES
 from device.commands.enroll import read_photos
 from device.commands.invocation import JsonOption, invocation
 from device.commands.output import print_json, print_table, say, short
+from device.commands.pictures import pictures_in
 from device.commands.session import Session
 from device.errors import EnrolmentError, NotFoundError, PhotoError, UsageError
 
@@ -141,15 +141,7 @@ def _pictures(folders: Sequence[Path]) -> list[Path]:
     if more:
         names = ", ".join(path.name for path in folders)
         raise UsageError(f"more than one folder: {names}", hint="put the photographs into one of them")
-    try:
-        found = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
-    except OSError as exc:
-        raise NotFoundError(f"cannot look into {folder}: {exc.strerror}", hint="check who may read it") from exc
-    if not found:
-        raise NotFoundError(
-            f"{folder} holds no photographs", hint=f"known endings: {', '.join(sorted(PICTURE_SUFFIXES))}"
-        )
-    return found
+    return pictures_in(folder, called="photographs")
 
 
 def _told(people: Sequence[_Person], *, nobodys: Sequence[str], dropped: Sequence[str]) -> Mapping[str, Any]:

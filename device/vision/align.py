@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 
 from device.errors import ModelError
 from device.types import Image, Points
+from device.vision.manifest import Family
 from device.vision.warp import Cutter, Similarity
 
 
@@ -49,6 +52,10 @@ INSIGHTFACE_112 = Alignment(
     points=((33, 133), (362, 263), (4,), (61,), (291,)),
     template=((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)),
 )
+
+
+ALIGNMENTS: Final[Mapping[Family, Alignment]] = {"dlib-resnet": DLIB_150, "arcface": INSIGHTFACE_112}
+"""The chip that each family of embedders was trained on."""
 
 
 class Aligner:

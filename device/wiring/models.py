@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -18,13 +19,13 @@ from device.gallery.hnsw import make_hnsw_index
 from device.interfaces import GalleryIndex, InferenceSession
 from device.keys import StateKeys
 from device.types import Face, Image
-from device.vision.align import DLIB_150, INSIGHTFACE_112
+from device.vision.align import ALIGNMENTS
 from device.vision.backends.onnx import OnnxSession
 from device.vision.backends.tensorrt import TensorRtSession
 from device.vision.detector import BlazeFaceDetector, FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
-from device.vision.manifest import ModelEntry, Role
+from device.vision.manifest import Family, ModelEntry, Role
 from device.vision.pack import Pack, load_pack, read_signature, write_manifest
 from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
@@ -34,6 +35,11 @@ from device.vision.yunet import YuNetDetector
 from device.wiring.state import state_keys, writing
 
 PACKS_NAME = "packs"
+
+DETECTORS: Final[Mapping[Family, type[BlazeFaceDetector | YuNetDetector]]] = {
+    "blazeface-full": BlazeFaceDetector,
+    "yunet": YuNetDetector,
+}
 
 SessionMaker = Callable[[bytes, str], InferenceSession]
 
@@ -199,14 +205,12 @@ def make_detector(session: InferenceSession, entry: ModelEntry, config: Config) 
     min_score = configured if configured is not None else entry.min_score
     if min_score is None:
         raise PackError(f"no least score is known for {entry.model_id}", reason="schema")
-    family = YuNetDetector if entry.family == "yunet" else BlazeFaceDetector
-    return family(session, min_score=min_score, max_faces=config.vision.max_faces)
+    return DETECTORS[entry.family](session, min_score=min_score, max_faces=config.vision.max_faces)
 
 
 def make_embedder(session: InferenceSession, entry: ModelEntry) -> FaceEmbedder:
     """The embedder with the alignment of its family. Raises ModelError where the model is not one of it."""
-    alignment = INSIGHTFACE_112 if entry.family == "arcface" else DLIB_150
-    return FaceEmbedder(session, alignment=alignment, preprocessing=entry.preprocessing)
+    return FaceEmbedder(session, alignment=ALIGNMENTS[entry.family], preprocessing=entry.preprocessing)
 
 
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:

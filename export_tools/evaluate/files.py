@@ -8,6 +8,7 @@ from typing import Final
 
 from device.camera.sources import PICTURE_SUFFIXES
 from device.errors import NotFoundError, UsageError
+from export_tools.whole import read_limited
 
 #: The longest list of LFW (6,000 pairs) has 150 kB.
 _MAX_LIST_BYTES: Final = 64 * 1024 * 1024
@@ -18,14 +19,7 @@ _NAMED: Final = 5
 def read_list(path: Path) -> str:
     """The text of a list. Raises NotFoundError where there is none, UsageError where it is none."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_LIST_BYTES + 1)
-    except OSError as exc:
-        raise NotFoundError(f"cannot read {path}: {exc.strerror}", hint="check the path") from exc
-    if len(data) > _MAX_LIST_BYTES:
-        raise UsageError(f"{path} is larger than {_MAX_LIST_BYTES} bytes", hint="split it")
-    try:
-        return data.decode("utf-8-sig")
+        return read_limited(path, limit=_MAX_LIST_BYTES, hint="split it").decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise UsageError(f"{path} is not text in UTF-8: {exc.reason}", hint="save it as UTF-8") from exc
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from device.errors import PackError
 from device.vision.manifest import Precision
 from export_tools.cards import RANGES_DIRECTORY, ModelCard
@@ -56,16 +54,16 @@ def _make(card: ModelCard, reference: bytes, precision: Precision, *, ranges: Ra
         return reference
     if precision == "fp16":
         return to_fp16(reference)
-    found = ranges or load_ranges(ranges_path(card))
+    found = ranges or recorded_ranges(card)
     return quantize(reference, ranges=found, activation="u8" if precision == "int8-u8" else "s8")
 
 
-def ranges_path(card: ModelCard) -> Path:
-    """Where the recorded activation ranges of a model lie. Raises PackError (``calibration``)."""
+def recorded_ranges(card: ModelCard) -> Ranges:
+    """The recorded activation ranges of a model. Raises PackError (``calibration``)."""
     if card.ranges is None:
         raise PackError(
             f"{card.name} has no recorded activation ranges",
             reason="calibration",
             hint="record them: doorward-export quantize",
         )
-    return RANGES_DIRECTORY / card.ranges
+    return load_ranges(RANGES_DIRECTORY / card.ranges)

@@ -9,13 +9,13 @@ from typing import Final
 from device.config import VisionConfig
 from device.errors import PackError
 from device.interfaces import InferenceSession
-from device.vision.align import DLIB_150, INSIGHTFACE_112, Alignment
-from device.vision.detector import BlazeFaceDetector, FaceDetector
+from device.vision.align import ALIGNMENTS
+from device.vision.detector import FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
 from device.vision.liveness.passive import PassiveScorer
-from device.vision.manifest import Family, Role
-from device.vision.yunet import YuNetDetector
+from device.vision.manifest import Role
+from device.wiring.models import DETECTORS
 from export_tools.cards import ModelCard, PackCard
 from export_tools.precision.calibration import Look, RecordedInputs, RecordingSession, record_inputs, record_ranges
 from export_tools.precision.graph import open_session
@@ -24,7 +24,6 @@ from export_tools.precision.pictures import PictureSource, folder_sources, photo
 from export_tools.precision.ranges import Ranges
 from export_tools.sources.fetch import Fetcher, fetch_photos
 
-_ALIGNMENTS: Final[dict[Family, Alignment]] = {"dlib-resnet": DLIB_150, "arcface": INSIGHTFACE_112}
 _PARTS: Final[frozenset[Role]] = frozenset({"detector", "landmarks", "embedder"})
 
 
@@ -43,8 +42,7 @@ def detector_of(card: ModelCard, session: InferenceSession) -> FaceDetector:
     """The device's detector of a family, with the door's default limits. Raises PackError, ModelError."""
     if card.min_score is None:
         raise PackError(f"{card.name} has no least score", reason="card", hint="give the detector a min_score")
-    kind = YuNetDetector if card.family == "yunet" else BlazeFaceDetector
-    return kind(session, min_score=card.min_score, max_faces=VisionConfig().max_faces)
+    return DETECTORS[card.family](session, min_score=card.min_score, max_faces=VisionConfig().max_faces)
 
 
 def pack_look(card: PackCard, sessions: Mapping[Role, InferenceSession]) -> Look:
@@ -70,7 +68,7 @@ def pack_look(card: PackCard, sessions: Mapping[Role, InferenceSession]) -> Look
         detector=detector_of(card.models["detector"], sessions["detector"]),
         mesh=FaceMesh(sessions["landmarks"]),
         embedder=FaceEmbedder(
-            sessions["embedder"], alignment=_ALIGNMENTS[embedder.family], preprocessing=embedder.preprocessing
+            sessions["embedder"], alignment=ALIGNMENTS[embedder.family], preprocessing=embedder.preprocessing
         ),
         more=tuple(more),
     )

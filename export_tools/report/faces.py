@@ -16,11 +16,11 @@ from device.config import VisionConfig
 from device.errors import ModelError
 from device.interfaces import InferenceSession
 from device.types import Detection, Face, Image, Points
-from device.vision.align import DLIB_150, INSIGHTFACE_112, Aligner, Alignment
+from device.vision.align import ALIGNMENTS, Aligner, Alignment
 from device.vision.detector import FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
-from device.vision.manifest import Family, Precision
+from device.vision.manifest import Precision
 from device.vision.photo import find_faces
 from device.vision.quality import Gates
 from export_tools.cards import PackCard
@@ -35,7 +35,6 @@ PEOPLE: Final[dict[str, tuple[str, ...]]] = {
     "biden": ("biden.jpg",),
 }
 """Photographs of the demo that show one whole face each."""
-_ALIGNMENTS: Final[dict[Family, Alignment]] = {"dlib-resnet": DLIB_150, "arcface": INSIGHTFACE_112}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Looked:
 
 def alignment_of(card: PackCard) -> Alignment:
     """The template of the pack's embedder."""
-    return _ALIGNMENTS[card.models["embedder"].family]
+    return ALIGNMENTS[card.models["embedder"].family]
 
 
 def look_for_faces(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from export_tools.evaluate.results.latency import LatencyResult, LatencyRow
 from export_tools.report.markup import Child, Markup, element
 from export_tools.report.page import page, paragraph, plots, table
-from export_tools.report.plots import INK, QUIET, SERIES, canvas, hide_frame, style, svg
+from export_tools.report.plots import QUIET, SERIES, canvas, hide_frame, latency_bar, style, svg
 
 
 def latency_page(result: LatencyResult, *, conditions: Markup) -> str:
@@ -63,16 +63,7 @@ def _plot(model: str, rows: Sequence[LatencyRow], *, key: str) -> Markup:
     with style():
         figure, (axes,) = canvas(height_in=0.75 + 0.27 * len(rows))
         for place, row in enumerate(rows):
-            axes.barh(place, row.median_ms, height=0.62, color=QUIET if row.precision == "fp32" else SERIES[0])
-            axes.plot([row.p10_ms, row.p90_ms], [place, place], color=INK, linewidth=1, solid_capstyle="butt")
-            axes.annotate(
-                f"{row.median_ms:.2f}",
-                (max(row.p90_ms, row.median_ms), place),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-            )
+            latency_bar(axes, place, row, colour=QUIET if row.precision == "fp32" else SERIES[0])
         axes.set_yticks(range(len(rows)), [f"{row.precision}, {row.backend}, {row.threads} thr." for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(0, 1.2 * max(max(row.p90_ms, row.median_ms) for row in rows) or 1)

@@ -14,10 +14,10 @@ from export_tools.build import read_sources
 from export_tools.cards import PackCard, load_pack_card
 from export_tools.convert.convert import convert
 from export_tools.evaluate.latency import WARM_UP
-from export_tools.precision.artefact import ranges_path
+from export_tools.precision.artefact import recorded_ranges
 from export_tools.precision.calibration import record_ranges
 from export_tools.precision.pictures import PictureSource, split_sources
-from export_tools.precision.ranges import Ranges, load_ranges
+from export_tools.precision.ranges import Ranges
 from export_tools.precision.record import default_sources, observe_pack
 from export_tools.report.engines import Engines
 from export_tools.report.machine import this_machine
@@ -100,7 +100,7 @@ def _check_ranges(cards: Sequence[PackCard], settings: Settings) -> None:
     for card in cards:
         for model in card.models.values():
             if model.name not in settings.ranges and any(name.startswith("int8") for name in model.precisions):
-                load_ranges(ranges_path(model))
+                recorded_ranges(model)
 
 
 def _references(card: PackCard, fetcher: Fetcher) -> dict[Role, bytes]:

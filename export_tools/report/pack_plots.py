@@ -8,7 +8,17 @@ from typing import Final
 
 from device.vision.manifest import Precision, Target
 from export_tools.report.markup import Markup
-from export_tools.report.plots import INK, LINE, QUIET, SERIES, canvas, hide_frame, powers_of_ten, style, svg
+from export_tools.report.plots import (
+    LINE,
+    QUIET,
+    SERIES,
+    canvas,
+    hide_frame,
+    latency_bar,
+    powers_of_ten,
+    style,
+    svg,
+)
 from export_tools.report.result import Distribution, ModelFigures, PrecisionFigures
 
 COLOURS: Final[dict[Precision, str]] = {
@@ -35,18 +45,8 @@ def cost_plot(model: ModelFigures, *, backend: Target, key: str) -> Markup | Non
         figure, (left, right) = canvas(height_in=0.75 + 0.27 * len(names), columns=2)
         places = range(len(names))
         colours = [COLOURS[name] for name in names]
-        medians = [row.median_ms for _, row in timed]
-        left.barh(places, medians, height=0.62, color=colours)
         for place, (_, row) in enumerate(timed):
-            left.plot([row.p10_ms, row.p90_ms], [place, place], color=INK, linewidth=1, solid_capstyle="butt")
-            left.annotate(
-                f"{row.median_ms:.2f}",
-                (max(row.p90_ms, row.median_ms), place),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-            )
+            latency_bar(left, place, row, colour=colours[place])
         left.set_yticks(list(places), [_label(figures) for figures, _ in timed])
         left.set_xlim(0, 1.25 * max(row.p90_ms for _, row in timed))
         left.set_xlabel(f"ms per run, batch {timed[0][1].batch}")

@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from export_tools.evaluate.results.latency import LatencyRow
 from export_tools.report.markup import Markup
 
 #: Okabe and Ito's palette (2008), told apart by colour-blind readers; the page's style may lighten each in the dark.
@@ -159,3 +160,17 @@ def _value(name: str, value: str, key: str) -> str:
     for colour, variable in _VARIABLES.items():
         value = value.replace(colour, variable)
     return value
+
+
+def latency_bar(axes: Axes, place: int, row: LatencyRow, *, colour: str) -> None:
+    """A bar up to the median of a row in ms, a line from the 10th to the 90th percentile, and the number."""
+    axes.barh(place, row.median_ms, height=0.62, color=colour)
+    axes.plot([row.p10_ms, row.p90_ms], [place, place], color=INK, linewidth=1, solid_capstyle="butt")
+    axes.annotate(
+        f"{row.median_ms:.2f}",
+        (max(row.p90_ms, row.median_ms), place),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+    )

@@ -10,10 +10,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from device.errors import NotFoundError, UsageError
+from device.errors import UsageError
 from device.vision.manifest import Precision, Role, Target
 from export_tools.evaluate.results.common import Count, Result, Share
 from export_tools.evaluate.results.latency import LatencyRow
+from export_tools.whole import read_limited
 
 _MAX_BYTES: Final = 16 << 20
 
@@ -258,13 +259,7 @@ class ReportResult(Result):
 
 def read_report(path: Path) -> ReportResult:
     """A result that `doorward-export report --json` wrote. Raises NotFoundError, UsageError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as exc:
-        raise NotFoundError(f"cannot read {path}: {exc.strerror}", hint="check the path") from exc
-    if len(data) > _MAX_BYTES:
-        raise UsageError(f"{path} is larger than {_MAX_BYTES} bytes", hint="measure again: doorward-export report")
+    data = read_limited(path, limit=_MAX_BYTES, hint="measure again: doorward-export report")
     try:
         return ReportResult.model_validate_json(data)
     except ValidationError as exc:

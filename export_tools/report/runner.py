@@ -21,12 +21,12 @@ from device.vision.manifest import PRECISIONS, TARGETS, Precision, Role
 from export_tools.cards import ModelCard, PackCard
 from export_tools.evaluate.latency import ROUNDS, LatencyCase, run_latency
 from export_tools.evaluate.results.latency import LatencyRow
-from export_tools.precision.artefact import make_artefact, make_excluded_for_measuring, ranges_path
+from export_tools.precision.artefact import make_artefact, make_excluded_for_measuring, recorded_ranges
 from export_tools.precision.calibration import RecordedInputs
 from export_tools.precision.drift import run_all
 from export_tools.precision.graph import load_graph
 from export_tools.precision.pictures import PictureSource
-from export_tools.precision.ranges import Ranges, load_ranges
+from export_tools.precision.ranges import Ranges
 from export_tools.report.conversion import CONVERSIONS
 from export_tools.report.engines import Engines
 from export_tools.report.errors import drift_of
@@ -254,7 +254,7 @@ class Runner:
     def _ranges(self, pack: ConvertedPack, card: ModelCard) -> Ranges | None:
         if card.ranges is None:
             return pack.excluded_ranges.get(card.name)
-        return self._settings.ranges.get(card.name) or load_ranges(ranges_path(card))
+        return self._settings.ranges.get(card.name) or recorded_ranges(card)
 
 
 def count_parameters(model: bytes) -> int:

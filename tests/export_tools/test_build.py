@@ -402,7 +402,7 @@ def _calibrate(workplace: Path, fetcher: Fetcher, *, cosine: float = 0.985) -> N
             "match": [OperatingPoint(fmr=1e-6, cosine=cosine, fmr_upper_95=3e-6)],
         }
     )
-    replace_thresholds(pack, thresholds, mac_key=KEY, fetcher=fetcher)
+    replace_thresholds(pack, thresholds, mac_key=KEY, reporter=fetcher.reporter)
 
 
 @pytest.mark.parametrize("damage", ["a byte", "missing", "extra", "link"])

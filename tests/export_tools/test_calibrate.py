@@ -37,8 +37,7 @@ from export_tools.evaluate.embeddings import Embeddings
 from export_tools.evaluate.one_sided import PeopleBound, upper_95
 from export_tools.evaluate.people import PersonFolder, read_people, require_distinct
 from export_tools.evaluate.results.common import Source
-from export_tools.sources.download import Reporter
-from export_tools.sources.fetch import Fetcher
+from export_tools.sources.download import Reporter, Silent
 from tests.export_tools.lfw_like import write_pairs, write_set
 from tests.standins.embedder import sface_like
 
@@ -640,9 +639,7 @@ def test_a_signed_pack_stays_signed_by_its_key(
     own, other = _pem(tmp_path, "own.pem"), _pem(tmp_path, "other.pem")
     pack = load_pack(state / "packs" / "door", mac_key=_key(state))
     key = signing_key(own)
-    replace_thresholds(
-        pack, pack.thresholds, mac_key=_key(state), fetcher=Fetcher(cache=tmp_path, offline=True), sign_with=key
-    )
+    replace_thresholds(pack, pack.thresholds, mac_key=_key(state), reporter=Silent(), sign_with=key)
     before = _manifest(state)
     assert run(command) == 70
     assert "--sign-with KEY" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from device.vision.manifest import Precision
 from export_tools import golden
 from export_tools.build import build_pack
 from export_tools.cards import RANGES_DIRECTORY, load_pack_card
+from export_tools.cli import run
 from export_tools.recipe import BuildOptions, make_recipe
 from export_tools.sources.fetch import Fetcher, default_cache
 
@@ -81,3 +82,17 @@ def test_an_int8_pack_carries_the_answers_of_fp32_and_is_built_again_for_other_r
     _widen(ranges / "dlib-resnet29-v1.json")
     assert _build(tmp_path / "state")[1]
     assert (folder / "embedder.onnx").read_bytes() != first
+
+
+def test_ranges_that_are_missing_are_an_error_with_a_hint_and_nothing_is_written(
+    ranges: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through the command: exit code 70, no traceback."""
+    (ranges / "dlib-resnet29-v1.json").unlink()
+    state = tmp_path / "state"
+    command = ["build", "--pack", "door", "--target", "onnxruntime", "--precision", "embedder=int8-u8", "--offline"]
+    assert run([*command, "--state", str(state)]) == 70
+    told = capsys.readouterr().err
+    assert "dlib-resnet29-v1.json" in told
+    assert "hint: " in told
+    assert not (state / "packs").exists()
