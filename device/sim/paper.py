@@ -50,7 +50,7 @@ class PrintedPhoto:
         self._obedience = Obedience(reach, rng=rng)
         self._hand = [Sway(size=size, period_s=2.5, rng=rng) for size in (0.003, 0.003, 0.003)]
         self._wrist = [Sway(size=size, period_s=1.8, rng=rng) for size in (1.5, 1.5, 2.0)]
-        self._sheet = _sheet(portrait)
+        self._sheet = printed_sheet(portrait)
         self._scale = portrait.textures[0].scale
 
     def draw(self, canvas: Image, *, now_s: float, prompt: Signal, since_s: float) -> bool:
@@ -89,7 +89,7 @@ def _thumb(sheet: Image, scale: float) -> None:
     cv2.ellipse(sheet, (tip[0] + round(0.03 * scale), tip[1]), nail, 12, 0, 360, (176, 192, 226, 255), -1, cv2.LINE_AA)
 
 
-def _sheet(portrait: Portrait) -> Image:
+def printed_sheet(portrait: Portrait) -> Image:
     """The print as uint8 BGRA: the photograph around the face, margin, rounded into the background by one pixel."""
     scale = portrait.textures[0].scale
     size = (round(2 * _HALF_WIDTH * scale), round(2 * _HALF_HEIGHT * scale))

@@ -63,21 +63,21 @@ def draw_mesh(
     map_x = maps[..., 0] * columns + maps[..., 1] * rows + maps[..., 2]
     map_y = maps[..., 3] * columns + maps[..., 4] * rows + maps[..., 5]
     patch = cv2.remap(cutout, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    _blend(canvas[y0:y1, x0:x1], np.asarray(patch, dtype=np.uint8))
+    blend(canvas[y0:y1, x0:x1], np.asarray(patch, dtype=np.uint8))
 
 
 def draw_affine(canvas: Image, cutout: Image, matrix: NDArray[np.float64]) -> None:
     """Paint a cutout through an affine map (2, 3) from its pixels to the canvas; below its last row it goes on."""
     height, width = canvas.shape[:2]
     patch = cv2.warpAffine(cutout, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    _blend(canvas, np.asarray(patch, dtype=np.uint8))
+    blend(canvas, np.asarray(patch, dtype=np.uint8))
 
 
 def draw_plane(canvas: Image, cutout: Image, matrix: NDArray[np.float64]) -> None:
     """Paint a cutout through a homography (3, 3) from its pixels to the canvas."""
     height, width = canvas.shape[:2]
     patch = cv2.warpPerspective(cutout, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    _blend(canvas, np.asarray(patch, dtype=np.uint8))
+    blend(canvas, np.asarray(patch, dtype=np.uint8))
 
 
 def _inverse_maps(corners: Points, texture: Points) -> tuple[Points, NDArray[np.bool_]]:
@@ -98,7 +98,7 @@ def _inverse_maps(corners: Points, texture: Points) -> tuple[Points, NDArray[np.
     return maps, solid
 
 
-def _blend(target: Image, patch: Image) -> None:
+def blend(target: Image, patch: Image) -> None:
     """Lay a premultiplied BGRA patch over a BGR view of the same size."""
     uncovered = cv2.cvtColor(255 - patch[..., 3], cv2.COLOR_GRAY2BGR)
     rest = cv2.multiply(target, uncovered, scale=1 / 255)
