@@ -216,6 +216,62 @@ def test_a_model_of_another_shape_is_refused_at_the_start() -> None:
     PassiveScorer(_Scripted(LIVE, input_shape=(-1, 3, 80, 80)), _Scripted(LIVE))
 
 
+# ---- A network that does not look
+
+
+OTHER: Final[Image] = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
+
+
+def _told(value: float) -> Tensor:
+    """An answer with this probability of a live face."""
+    return np.array([[(1 - value) / 2, value, (1 - value) / 2]], np.float32)
+
+
+@pytest.mark.parametrize("role", ["close", "wide"])
+def test_a_network_that_gives_different_pictures_the_same_answer_is_an_error(role: str) -> None:
+    """One stuck at live would lend the other half of a score; the second picture tells, whatever the other says."""
+    moving, stuck = _Scripted(_told(0.5)), _Scripted(_told(1.0))
+    sessions = {"close": moving, "wide": moving, role: stuck}
+    scorer = PassiveScorer(**sessions)
+    stuck.model = "stuck"
+    scorer.score(PICTURE, FACE)
+    moving.answer = _told(0.6)
+    with pytest.raises(ModelError, match="model stuck gave different pictures the same answer"):
+        scorer.score(OTHER, FACE)
+
+
+def test_the_same_picture_again_may_have_the_same_answer() -> None:
+    """A recording that repeats a frame is not a broken network."""
+    session = _Scripted(LIVE)
+    scorer = PassiveScorer(session, session)
+    assert scorer.score(PICTURE, FACE).live == scorer.score(PICTURE.copy(), FACE).live
+
+
+def test_a_stuck_network_stays_an_error_until_it_answers_otherwise() -> None:
+    """Neither an old picture nor the same one again makes it trusted."""
+    session = _Scripted(LIVE)
+    scorer = PassiveScorer(session, session)
+    scorer.score(PICTURE, FACE)
+    for picture in (OTHER, OTHER, PICTURE):
+        with pytest.raises(ModelError, match="the same answer"):
+            scorer.score(picture, FACE)
+    session.answer = SPOOF
+    assert scorer.score(OTHER, FACE).live == pytest.approx(0.25)
+
+
+def test_a_failed_run_does_not_make_a_stuck_network_trusted() -> None:
+    """What it answered before the failure still counts."""
+    session = _Scripted(LIVE)
+    scorer = PassiveScorer(session, session)
+    scorer.score(PICTURE, FACE)
+    session.answer = np.full((1, 3), math.nan, np.float32)
+    with pytest.raises(ModelError, match="no set of probabilities"):
+        scorer.score(OTHER, FACE)
+    session.answer = LIVE
+    with pytest.raises(ModelError, match="the same answer"):
+        scorer.score(OTHER, FACE)
+
+
 # ---- The known scores of upstream's three samples
 
 
@@ -314,3 +370,20 @@ def test_in_yunets_boxes_the_samples_score_as_measured(
     assert score.live == pytest.approx(live, abs=0.002)
     assert score.confidence == pytest.approx(confidence, abs=0.002)
     assert (score.winner == LIVE_CLASS) == (sample == "T1")
+
+
+@pytest.mark.parametrize("sample", UPSTREAM)
+def test_one_grey_level_more_in_a_part_of_the_face_changes_both_answers(
+    shared: Path, scorer: PassiveScorer, sample: str
+) -> None:
+    """No sensor shows a face twice alike: a real network that looks is never taken for a stuck one."""
+    image, box = _sample(shared, sample), Box(*UPSTREAM[sample].box)
+    scores = [scorer.score(image, box)]
+    x, y = map(int, box.centre)
+    for step in range(-40, 41, 20):
+        changed = image.copy()
+        changed[y + step - 15 : y + step + 15, x - 15 : x + 15] ^= 1
+        scores.append(scorer.score(changed, box))
+    for close, wide in [(score.close.tobytes(), score.wide.tobytes()) for score in scores[1:]]:
+        assert close != scores[0].close.tobytes()
+        assert wide != scores[0].wide.tobytes()

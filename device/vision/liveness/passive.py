@@ -3,6 +3,10 @@
 Numbers only; what they mean for a visit is policy and lives elsewhere. Measured on public clips: the median over some
 30 frames of a clip separated 25 live from 9 replayed ones, single frames missed 15 % of the replays at 5 % false
 alarms, and masks pass. It is evidence beside a challenge, never a proof by itself.
+
+A network that answers two different pictures with the same three numbers, bit by bit, does not look at them. No living
+or recaptured face did that: in 857 pairs of successive frames no answer came back, neither in FP32 nor in FP16
+(434 pairs), and one grey level more in one colour of one pixel of a crop changed each of 1,200 answers.
 """
 
 from __future__ import annotations
@@ -99,6 +103,8 @@ def _span(centre: float, length: float, extent: int) -> tuple[int, int]:
 class PassiveScorer:
     """Judges one face per call; makes no array per frame but the two answers. Used by one thread.
 
+    4.1 ms per call on one thread of x86-64, 3.9 of them in the networks.
+
     Args:
         close: MiniFASNet V2, trained on 2.7 times the face. Input (1 or -1, 3, 80, 80) BGR 0..255; one output (N, 3).
         wide: MiniFASNet V1SE, trained on 4 times the face; the same shapes.
@@ -108,45 +114,69 @@ class PassiveScorer:
     """
 
     def __init__(self, close: InferenceSession, wide: InferenceSession) -> None:
-        for session in (close, wide):
-            if session.input_shape not in ((1, 3, INPUT_PX, INPUT_PX), (-1, 3, INPUT_PX, INPUT_PX)):
-                raise ModelError(f"model {session.model} is no MiniFASNet: input {session.input_shape}")
-        self._close = close
-        self._wide = wide
-        self._chip: Image = np.empty((INPUT_PX, INPUT_PX, 3), np.uint8)
-        self._tensor = np.zeros((1, 3, INPUT_PX, INPUT_PX), np.float32)
-        self._channels_last = self._tensor[0].transpose(1, 2, 0)
+        self._close = _Network(close, scale=CLOSE_SCALE)
+        self._wide = _Network(wide, scale=WIDE_SCALE)
 
     def score(self, image: Image, box: Box) -> PassiveScore:
         """Both networks' answers to one face of a picture.
 
         Args:
             image: uint8 BGR (height, width, 3). With red and blue swapped 3 of 9 replays passed.
-            box: The face in pixels of the picture, as YuNet frames it: forehead to chin, ear to ear.
+            box: The face in pixels of the picture, as YuNet frames it or
+                :func:`device.vision.liveness.face_box.face_box`: forehead to chin, ear to ear. The shape matters: in a
+                square of the same area a recaptured face scores 0.03 instead of 0.23.
 
         Raises:
-            ModelError: The picture is no such array, the box is empty or outside of it, or a network failed or did not
-                answer with probabilities.
+            ModelError: The picture is no such array, the box is empty or outside of it, or a network failed, did not
+                answer with probabilities, or answered another picture just so.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape) < 2:
             raise ModelError(f"a picture of {image.dtype} {image.shape} cannot be judged")
-        close = self._probabilities(self._close, image, box, scale=CLOSE_SCALE)
-        wide = self._probabilities(self._wide, image, box, scale=WIDE_SCALE)
+        close = self._close.probabilities(image, box)
+        wide = self._wide.probabilities(image, box)
         means = [(float(one) + float(other)) / 2 for one, other in zip(close, wide, strict=True)]
         winner = means.index(max(means))
         return PassiveScore(means[LIVE_CLASS], winner, means[winner], close, wide)
 
-    def _probabilities(self, session: InferenceSession, image: Image, box: Box, *, scale: float) -> Vector:
-        crop = crop_of(box, scale=scale, width=image.shape[1], height=image.shape[0])
+
+class _Network:
+    """One of the two networks with its input, what it saw last and what it answered."""
+
+    def __init__(self, session: InferenceSession, *, scale: float) -> None:
+        if session.input_shape not in ((1, 3, INPUT_PX, INPUT_PX), (-1, 3, INPUT_PX, INPUT_PX)):
+            raise ModelError(f"model {session.model} is no MiniFASNet: input {session.input_shape}")
+        self._session = session
+        self._scale = scale
+        self._chip: Image = np.empty((INPUT_PX, INPUT_PX, 3), np.uint8)
+        self._seen: Image = np.empty((INPUT_PX, INPUT_PX, 3), np.uint8)
+        self._answer = b""
+        self._stuck = False
+        self._tensor = np.zeros((1, 3, INPUT_PX, INPUT_PX), np.float32)
+        self._channels_last = self._tensor[0].transpose(1, 2, 0)
+
+    def probabilities(self, image: Image, box: Box) -> Vector:
+        """(3,) float32, read-only. Raises ModelError."""
+        crop = crop_of(box, scale=self._scale, width=image.shape[1], height=image.shape[0])
         # Bilinear without smoothing, as the networks were trained.
         part = image[crop.top : crop.bottom, crop.left : crop.right]
         cv2.resize(part, (INPUT_PX, INPUT_PX), dst=self._chip, interpolation=cv2.INTER_LINEAR)
         np.copyto(self._channels_last, self._chip)
-        outputs = session.run(self._tensor)
+        outputs = self._session.run(self._tensor)
+        model = self._session.model
         if len(outputs) != 1 or outputs[0].shape != (1, _CLASSES):
-            raise ModelError(f"model {session.model} is no MiniFASNet: outputs {[part.shape for part in outputs]}")
+            raise ModelError(f"model {model} is no MiniFASNet: outputs {[part.shape for part in outputs]}")
         probabilities: Vector = outputs[0][0].astype(np.float32)  # a copy: the session reuses its own
         if not (probabilities.min() >= 0 and abs(float(probabilities.sum()) - 1) <= _SUM_TOLERANCE):
-            raise ModelError(f"the output of model {session.model} is no set of probabilities")
+            raise ModelError(f"the output of model {model} is no set of probabilities")
+        self._remember(probabilities.tobytes())
+        if self._stuck:
+            raise ModelError(f"model {model} gave different pictures the same answer")
         probabilities.flags.writeable = False
         return probabilities
+
+    def _remember(self, answer: bytes) -> None:
+        """Once stuck, always stuck until it answers otherwise: the same picture again is no sign of health."""
+        same = answer == self._answer
+        self._stuck = same and (self._stuck or not np.array_equal(self._chip, self._seen))
+        self._answer = answer
+        self._chip, self._seen = self._seen, self._chip
