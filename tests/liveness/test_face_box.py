@@ -169,7 +169,7 @@ def test_the_box_of_the_mesh_is_yunets_on_clips_that_had_no_part_in_the_fit(
     left, top, right, bottom = spread
     assert max(left, top, right) < 4
     assert bottom < 7
-    assert max(typical) < 3.5
+    assert max(typical) < 4.5
     _, lacking = _residuals(door, found, [box_of(seen.face.landmarks) for seen in found])
     assert lacking[1] > 6
 
