@@ -16,6 +16,7 @@ import numpy as np
 from device.errors import CameraError
 from device.sim.backdrop import hallway, sensor_noise
 from device.sim.clock import ManualClock
+from device.sim.optics import Optics, OpticsRenderer
 from device.sim.warp import Lens
 from device.types import Frame, Image, Signal
 
@@ -61,6 +62,7 @@ class SceneCamera:
         live: Whether a read waits until the frame is due on the world's clock too.
         seed: Decides background and noise.
         wait: Sleeps for so many seconds; used only when live.
+        optics: The camera's faults, its noise among them; None for a good camera with a little noise.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class SceneCamera:
         live: bool = False,
         seed: int = 0,
         wait: Callable[[float], None] = time.sleep,
+        optics: Optics | None = None,
     ) -> None:
         self._waiting = list(visitors)
         self._clock = clock
@@ -93,6 +96,7 @@ class SceneCamera:
         self._present: Visitor | None = None
         self._empty: Image | None = None
         self._noise = sensor_noise(width, height, seed=seed)
+        self._optics = None if optics is None else OpticsRenderer(optics, width=width, height=height, seed=seed)
         self._due_s = 0.0
 
     @property
@@ -109,6 +113,8 @@ class SceneCamera:
         """Build the scene; opening again after a close goes on where it was."""
         if self._empty is None:
             self._empty = hallway(*self._size, seed=self._seed)
+            if self._optics is not None:
+                self._empty = self._optics.background(self._empty)
             self._empty_until_s = self._clock.monotonic() + self._gap_s
         self._opened = True
         self._due_s = time.monotonic()
@@ -140,7 +146,9 @@ class SceneCamera:
         self._opened = False
 
     def _expose(self, canvas: Image) -> Image:
-        """Soften by the lens, add the sensor's noise."""
+        """What lens and sensor make of it."""
+        if self._optics is not None:
+            return self._optics.expose(canvas)
         width, height = self._size
         x, y = self._rng.randrange(64), self._rng.randrange(64)
         noise = self._noise[y : y + height, x : x + width]
