@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,9 +12,10 @@ from device.sim.attacks.cutout import CutoutParameters, PrintCutout, cutout_pict
 from device.sim.attacks.surface import Light
 from device.sim.camera import door_lens
 from device.sim.motion import Reach
-from device.sim.portrait import CHIN, FOREHEAD, LOWER_LID, UPPER_LID, Portrait
+from device.sim.portrait import CHIN, FOREHEAD, LOWER_LID, UPPER_LID, Portrait, build_portrait
 from device.sim.visitor import RenderedVisitor, Walk
 from device.types import Image, Signal
+from tests.sim.conftest import painted_landmarks, painted_photo
 
 LENS = door_lens()
 EYES = [*UPPER_LID, *LOWER_LID]
@@ -75,6 +77,21 @@ def test_the_eyes_blink_behind_the_holes_while_the_paper_does_not(portrait: Port
     assert differs.sum() <= (painted(bare) != painted(bare, blink=1.0)).any(axis=2).sum()
     pinholes = mask(portrait, parameters=replace(PARAMETERS, hole_scale=0.01))
     assert (painted(pinholes) != painted(pinholes, blink=1.0)).any(axis=2).sum() < 0.1 * differs.sum()
+
+
+def test_the_holes_lie_before_the_eyes_of_a_wearer_who_leans(portrait: Portrait) -> None:
+    """Photographs are taken with the head on one side: the mask is put on straight, blinking is seen as before."""
+    spin = cv2.getRotationMatrix2D((250.0, 260.0), -12.0, 1.0)
+    photo = cv2.warpAffine(painted_photo(), spin, (500, 700), borderMode=cv2.BORDER_REPLICATE)
+    landmarks = painted_landmarks()
+    landmarks[:, :2] = landmarks[:, :2] @ spin[:, :2].T + spin[:, 2]
+    leaning = build_portrait(np.asarray(photo, dtype=np.uint8), landmarks)
+
+    def blinking(wearer: Portrait) -> int:
+        visitor = PrintCutout(portrait, wearer, lens=LENS, parameters=PARAMETERS)
+        return int((painted(visitor) != painted(visitor, blink=1.0)).any(axis=2).sum())
+
+    assert blinking(leaning) > 0.7 * blinking(portrait)
 
 
 def paper_of(visitor: PrintCutout, portrait: Portrait, yaw: float) -> tuple[float, float]:

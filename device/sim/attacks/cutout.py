@@ -6,6 +6,7 @@ the nose, so the eyes lie some centimetres behind the paper and move against it 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import cv2
@@ -86,14 +87,18 @@ class PrintCutout(RenderedVisitor):
         self._light = parameters.light
         self._radius_m = parameters.radius_m
         eyes, own = _eyes(portrait.vertices), _eyes(wearer.vertices)
-        # One face width of the mask in metres: its eyes lie as far apart as the wearer's.
-        width_m = FACE_WIDTH_M * float(np.linalg.norm((own[1] - own[0])[:2]) / np.linalg.norm((eyes[1] - eyes[0])[:2]))
+        line, own_line = eyes[1, :2] - eyes[0, :2], own[1, :2] - own[0, :2]
+        # One face width of the mask in metres: its eyes lie as far apart as the wearer's, and lean as they do.
+        width_m = FACE_WIDTH_M * float(np.linalg.norm(own_line) / np.linalg.norm(line))
+        lean = math.atan2(own_line[1], own_line[0]) - math.atan2(line[1], line[0])
+        self._lean = rotation(0.0, 0.0, math.degrees(lean)).astype(np.float64)
         picture, middle = cutout_picture(portrait, hole_scale=parameters.hole_scale, rim=parameters.rim)
         metre = width_m / portrait.textures[0].scale
         self._sheet = Sheet.of(picture, width_m=metre * picture.shape[1], height_m=metre * picture.shape[0])
         # Where the middle of the paper lies on the wearer's head, in metres from the head's origin: its holes before
         # the eyes, itself before the nose.
-        shift = own.mean(axis=0)[:2] * FACE_WIDTH_M - (eyes.mean(axis=0)[:2] - middle) * width_m
+        from_eyes = self._lean[:2, :2] @ (middle - eyes.mean(axis=0)[:2]) * width_m
+        shift = own.mean(axis=0)[:2] * FACE_WIDTH_M + from_eyes
         front = float(wearer.vertices[_NOSE_TIP, 2]) * FACE_WIDTH_M - parameters.gap_m
         self._mask_m = np.array([shift[0], shift[1], front])
 
@@ -102,7 +107,7 @@ class PrintCutout(RenderedVisitor):
         turn = rotation(*angles_deg).astype(np.float64)
         pivot = PIVOT.astype(np.float64) * FACE_WIDTH_M
         at = turn @ (self._mask_m - pivot) + pivot + position
-        placement = Placement(turn=turn, position=at, radius_m=min(self._radius_m, FLAT_M))
+        placement = Placement(turn=turn @ self._lean, position=at, radius_m=min(self._radius_m, FLAT_M))
         draw_sheet(canvas, self._sheet, placement, lens=self._lens, light=self._light)
 
 
