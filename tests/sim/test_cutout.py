@@ -91,7 +91,7 @@ def test_the_holes_lie_before_the_eyes_of_a_wearer_who_leans(portrait: Portrait)
         visitor = PrintCutout(portrait, wearer, lens=LENS, parameters=PARAMETERS)
         return int((painted(visitor) != painted(visitor, blink=1.0)).any(axis=2).sum())
 
-    assert blinking(leaning) > 0.7 * blinking(portrait)
+    assert blinking(leaning) > 0.85 * blinking(portrait)
 
 
 def paper_of(visitor: PrintCutout, portrait: Portrait, yaw: float) -> tuple[float, float]:

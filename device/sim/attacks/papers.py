@@ -3,6 +3,9 @@
 A flat print answers a prompt by strong perspective alone (see :mod:`device.sim.paper`): it comes close, and what is
 nearer becomes larger. Paper that is bent about its vertical axis turns like half a head, which is what the mesh takes
 it for; up and down it is as flat as before. Whoever holds it sees the prompts and reacts to them.
+
+With the parameters that are usual (those of the classes) the mesh took the turn for 20 degrees or more in 22 of 24
+tilted, 24 of 24 bent, 23 of 24 rolled and 24 of 24 flexed prints (three photographs, two seeds, four directions).
 """
 
 from __future__ import annotations
