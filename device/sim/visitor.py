@@ -10,13 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from device.sim.motion import Blinks, Obedience, Reach, Sway, smooth
+from device.sim.living import Answering, Glances, Manner, PacedBlinks
+from device.sim.motion import Reach, Sway, smooth
 from device.sim.portrait import LOWER_LID, UPPER_LID, Portrait, Texture
 from device.sim.warp import Lens, draw_affine, draw_mesh
 from device.types import Image, Points, Signal
 
 #: Ear to ear, metres: the mean bitragion breadth of adults is 0.14-0.15.
 FACE_WIDTH_M = 0.15
+#: A standing visitor's head is so far below the lens, metres.
+BELOW_M = 0.02
 #: What ends a visit, from the visitor's view.
 VERDICTS = (Signal.GRANTED, Signal.DENIED)
 #: The head turns about the top of the spine: below and behind the face's origin, in face widths.
@@ -46,6 +49,30 @@ class Walk:
     patience_s: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Living:
+    """All that tells one living visitor from another.
+
+    Attributes:
+        walk: Path and times.
+        reach: How far and how fast the head turns when prompted, and after what time.
+        manner: Habits.
+    """
+
+    walk: Walk
+    reach: Reach
+    manner: Manner
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a head is seen: the point between the ears, and ear to ear, in pixels."""
+
+    x_px: float
+    y_px: float
+    face_px: float
+
+
 class Presence:
     """When a visitor comes and goes: 0 far away, 1 before the door, and how far on the way out."""
 
@@ -72,25 +99,42 @@ class RenderedVisitor:
     Args:
         portrait: Whom to draw.
         lens: The camera.
-        seed: Decides sway, blinks and reaction times.
+        seed: Decides sway, blinks, glances and reaction times.
         walk: Path and times.
         reach: How far the head turns when prompted.
+        manner: Habits.
     """
 
     def __init__(
-        self, portrait: Portrait, *, lens: Lens, seed: int = 0, walk: Walk | None = None, reach: Reach = TURNS
+        self,
+        portrait: Portrait,
+        *,
+        lens: Lens,
+        seed: int = 0,
+        walk: Walk | None = None,
+        reach: Reach = TURNS,
+        manner: Manner | None = None,
     ) -> None:
         rng = random.Random(seed)  # noqa: S311  # a scene that can be repeated
+        mood = random.Random(f"{seed}/mood")  # noqa: S311  # apart: habits change nothing about the rest
+        manner = manner or Manner()
         self._portrait = portrait
         self._lens = lens
         self._walk = walk or Walk()
         self._presence = Presence(self._walk)
-        self._obedience = Obedience(reach, rng=rng)
-        self._blinks = Blinks(rng=rng)
+        self._answering = Answering(reach, manner, rng=rng, mood=mood)
+        self._glances = Glances(per_min=manner.glances_per_min, mood=mood)
+        self._blinks = PacedBlinks(rate=manner.blink_rate, rng=rng)
+        self._place: Place | None = None
         self._side = rng.choice((-1.0, 1.0))
-        self._body = [Sway(size=size, period_s=6.0, rng=rng) for size in (0.012, 0.006, 0.01)]
-        self._head = [Sway(size=size, period_s=4.0, rng=rng) for size in (1.5, 1.2, 1.0)]
+        self._body = [Sway(size=size * manner.sway, period_s=6.0, rng=rng) for size in (0.012, 0.006, 0.01)]
+        self._head = [Sway(size=size * manner.sway, period_s=4.0, rng=rng) for size in (1.5, 1.2, 1.0)]
         self._torsos = {texture.scale: _torso(texture, portrait, lens) for texture in portrait.textures}
+
+    @property
+    def place(self) -> Place | None:
+        """Where the head was drawn last; None before."""
+        return self._place
 
     def draw(self, canvas: Image, *, now_s: float, prompt: Signal, since_s: float) -> bool:
         """Paint the visitor as of ``now_s`` into ``canvas``; False once gone for good."""
@@ -104,16 +148,18 @@ class RenderedVisitor:
         position = np.array(
             [
                 self._side * (walk.side_m * (1.0 - approach) - reach_m * out) + body[0].at(now_s),
-                0.02
+                BELOW_M
                 + body[1].at(now_s)
                 + 0.008 * math.sin(11.0 * now_s) * min(1.0, 4 * approach * (1 - approach) + out),
                 distance_m,
             ],
             dtype=np.float32,
         )
-        yaw, pitch = self._obedience.angles(now_s, prompt=prompt, since_s=since_s)
+        yaw, pitch = self._answering.angles(now_s, prompt=prompt, since_s=since_s)
+        aside = self._glances.at(now_s)
         # Who walks up to a door camera looks into it.
         yaw -= math.degrees(math.atan2(float(position[0]), distance_m)) * (1.0 - out)
+        yaw, pitch = yaw + aside[0], pitch + aside[1]
         angles = (yaw + self._head[0].at(now_s), pitch + self._head[1].at(now_s), self._head[2].at(now_s))
         self._paint(canvas, position, angles_deg=angles, blink=self._blinks.at(now_s))
         return True
@@ -123,6 +169,7 @@ class RenderedVisitor:
         face_px = lens.focal_px * FACE_WIDTH_M / float(position[2])
         texture = portrait.texture_for(face_px)
         centre = lens.project(position[None])[0]
+        self._place = Place(x_px=float(centre[0]), y_px=float(centre[1]), face_px=face_px)
         draw_affine(canvas, self._torsos[texture.scale], _body_map(portrait, texture, centre, face_px))
         shape = portrait.vertices
         if blink > 0.0:
