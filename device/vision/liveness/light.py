@@ -8,8 +8,8 @@ anything about who stands there; each only says that the networks' answer is no 
 The limits were measured with both networks in YuNet's boxes: on 84 near-frontal frames of twelve recordings and one
 photograph of living people (faces 21 to 177 px wide, P(live) 0.8 and more) and on the two recaptured samples of
 upstream (F1 0.19, F2 0.00), all damaged step by step. Two attacks are few: the limits lie where the first number moved,
-not where the first attack passed. In 864 of these 7,221 pictures a living face is below 0.5 or an attack at 0.5 or more:
-none of them is within all limits (the same pictures that the limits were set on).
+not where the first attack passed. In 864 of these 7,221 pictures a living face is below 0.5 or an attack at 0.5 or
+more: none of them is within all limits (the same pictures that the limits were set on).
 """
 
 from __future__ import annotations
