@@ -46,8 +46,8 @@ class ScreenParameters:
         black: What black comes to.
         gamma: Of the way through recording and screen; 1 is faithful.
         glare: Peak of a reflection on the glass, as a share of the camera's range.
-        moire: Amplitude of the beat pattern, as a share of the brightness.
-        banding: Amplitude of the refresh bands, as a share of the brightness.
+        moire: Amplitude of the beat pattern, as a share of the brightness, below 0.5.
+        banding: Amplitude of the refresh bands, as a share of the brightness, below 0.5.
         refresh_hz: Of the screen.
     """
 
@@ -160,9 +160,10 @@ class LitScreen:
         across, down = (phase.astype(np.int32).astype(np.uint8) for phase in phases)
         turned = self._screen.refresh_hz * (now_s + rows / canvas.shape[0] * _READOUT_S)
         bands = np.rint(128 * self._screen.banding * np.cos(2 * math.pi * turned + self._phase)).astype(np.int16)
-        plain = np.clip(self._row[down] + bands, 0, 255).astype(np.uint8)
-        gain = cv2.LUT(cv2.merge([across] * 3), self._column)
-        gain = cv2.addWeighted(gain, 1.0, cv2.merge([plain] * 3), 1.0, -128.0)
+        # Sums modulo 256: both stay around 128, far from either end.
+        plain = cv2.LUT(down, self._row) + bands.astype(np.uint8)
+        gain = cv2.applyColorMap(across, self._column)
+        gain = cv2.addWeighted(gain, 1.0, cv2.cvtColor(plain, cv2.COLOR_GRAY2BGR), 1.0, -128.0)
         mask = np.zeros(across.shape, dtype=np.uint8)
         cv2.fillConvexPoly(mask, np.rint(quad - low).astype(np.int32), 255)
         part = canvas[low[1] : high[1], low[0] : high[0]]
@@ -214,10 +215,10 @@ def _glass(size: tuple[int, int], *, strength: float, rng: random.Random) -> Ima
     return np.asarray(np.clip(255 * strength * large[..., None] * tint, 0, 255), dtype=np.uint8)
 
 
-def _moire(amplitude: float) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Gain by phase, 128 for 1: (1, 256, 3) of columns, three colours side by side, and (256,) of rows."""
+def _moire(amplitude: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Gain by phase, 128 for 1: (256, 1, 3) of columns, three colours side by side, and (256,) of rows."""
     phase = np.arange(256) * (2 * math.pi / 256)
     by_colour = np.cos(phase[:, None] + np.array([0.0, 2.0, 4.0]) * math.pi / 3)
     column = np.rint(128 * (1 + amplitude * by_colour)).astype(np.uint8)
-    row = np.rint(128 * (1 + 0.6 * amplitude * np.cos(phase))).astype(np.int16)
-    return column[None], row
+    row = np.rint(128 * (1 + 0.6 * amplitude * np.cos(phase))).astype(np.uint8)
+    return column[:, None], row
