@@ -125,8 +125,27 @@ class EnrolmentConfig(Section):
 class LivenessConfig(Section):
     """The proof of life."""
 
-    steps: int = Field(3, ge=1, le=5)
-    """Random head turns to ask for; three without a passive network (an unsynchronised replay passed 0 % of trials)."""
+    level: Literal["convenience", "standard", "high"] = "standard"
+    """What is enough; docs/liveness.md has the table. ``high`` needs a pack with the passive networks."""
+    passive_samples: int = Field(11, ge=3, le=31)
+    """K, odd: the median of the passive networks' last K answers decides, as soon as more than half of K agree. Each
+    compared frame is one: at 30 frames per second a living face is accepted after 0.7 s, on answers of 1.3 s."""
+    passive_accept: Share = 0.8
+    """Median P(live) from which a face counts as alive without being asked anything."""
+    passive_veto: Share = 0.2
+    """Median P(live) up to which it counts as a spoof: denied and locked out."""
+    passive_within_s: Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)] = 3.0
+    """Undecided until then: the person is asked to turn the head."""
+    passive_max_yaw_deg: Annotated[float, Field(gt=0, le=25, allow_inf_nan=False)] = 15.0
+    """The networks are not asked about a face turned further (at 40 degrees half of the replayed frames look live)."""
+    passive_max_roll_deg: Annotated[float, Field(gt=0, le=35, allow_inf_nan=False)] = 20.0
+    """Nor about a face leaning further: living faces upright within 20 degrees have 0.90 and more, at 35 to 43 degrees
+    0.37 to 0.7, and a recaptured one leaning by 35 reached 0.64."""
+    steps: int = Field(3, ge=2, le=5)
+    """Random head turns to ask for where the passive networks are missing or cannot be believed, and at level ``high``
+    (an unsynchronised replay passed 0 % of trials)."""
+    steps_undecided: int = Field(2, ge=2, le=5)
+    """Random head turns to ask for where they are only undecided (a replay passed 4 % of trials, and no veto)."""
     turn_deg: Degrees = 20.0
     """How far a turn must go from the baseline."""
     neutral_deg: Degrees = 10.0
@@ -196,6 +215,13 @@ class AccessConfig(Section):
     """How long at first; doubles with each further failure."""
     lockout_longest_s: Seconds = 480.0
     """No pause is longer."""
+    face_lockout_after: int = Field(3, ge=1, le=100)
+    """So many failed challenges of one face, and this face is not asked for a while; a veto by the passive networks
+    locks it at once. Other faces are not concerned."""
+    place_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
+    """So long after a locked face was last seen, whatever appears at its place is held to be the same."""
+    owes_s: Seconds = 60.0
+    """Who left before the passive networks had decided is asked to turn the head when coming back so soon."""
     cool_down_s: Seconds = 5.0
     """After a decision nothing new is decided about the same track or person for so long."""
     patience_s: Seconds = 20.0
@@ -297,23 +323,27 @@ def parse_config(raw: bytes, *, origin: str) -> Config:
 
 
 def _contradictions(config: Config) -> tuple[str, ...]:
-    found = []
-    if config.access.votes > config.access.vote_window:
-        found.append("access.votes: at most access.vote_window")
-    if config.door.pulse_s > config.door.max_pulse_s:
-        found.append("door.pulse_s: at most door.max_pulse_s")
-    if config.vision.min_brightness >= config.vision.max_brightness:
-        found.append("vision.min_brightness: below vision.max_brightness")
-    if config.liveness.neutral_deg >= config.liveness.turn_deg:
-        found.append("liveness.neutral_deg: below liveness.turn_deg")
-    if config.access.lockout_s > config.access.lockout_longest_s:
-        found.append("access.lockout_s: at most access.lockout_longest_s")
-    if config.liveness.answer_min_s >= config.liveness.answer_max_s:
-        found.append("liveness.answer_min_s: below liveness.answer_max_s")
-    if config.platform != "sim" and not _CAMERA.match(config.camera.source):
-        found.append("camera.source: a recording or a simulated scene only on platform sim")
-    if config.platform != "sim" and config.door.relay == "simulated":
-        found.append("door.relay: a simulated relay only on platform sim")
-    if config.platform == "sim" and config.door.relay != "simulated":
-        found.append("door.relay: a real relay only on platform pi or jetson")
-    return tuple(found)
+    access, door, liveness, vision, sim = (
+        config.access,
+        config.door,
+        config.liveness,
+        config.vision,
+        config.platform == "sim",
+    )
+    rules = (
+        (access.votes <= access.vote_window, "access.votes: at most access.vote_window"),
+        (door.pulse_s <= door.max_pulse_s, "door.pulse_s: at most door.max_pulse_s"),
+        (vision.min_brightness < vision.max_brightness, "vision.min_brightness: below vision.max_brightness"),
+        (liveness.passive_veto < liveness.passive_accept, "liveness.passive_veto: below liveness.passive_accept"),
+        (liveness.passive_samples % 2 == 1, "liveness.passive_samples: an odd number, so that there is a median"),
+        (liveness.neutral_deg < liveness.turn_deg, "liveness.neutral_deg: below liveness.turn_deg"),
+        (access.lockout_s <= access.lockout_longest_s, "access.lockout_s: at most access.lockout_longest_s"),
+        (liveness.answer_min_s < liveness.answer_max_s, "liveness.answer_min_s: below liveness.answer_max_s"),
+        (
+            sim or _CAMERA.match(config.camera.source) is not None,
+            "camera.source: a recording or a simulated scene only on platform sim",
+        ),
+        (sim or door.relay != "simulated", "door.relay: a simulated relay only on platform sim"),
+        (not sim or door.relay == "simulated", "door.relay: a real relay only on platform pi or jetson"),
+    )
+    return tuple(problem for holds, problem in rules if not holds)

@@ -34,6 +34,8 @@ class Reason(Word):
     AMBIGUOUS = "ambiguous"
     UNSETTLED = "unsettled"
     NOT_LIVE = "not_live"
+    VETOED = "vetoed"
+    LOCKED_OUT = "locked_out"
     NO_RESPONSE = "no_response"
     WRONG_RESPONSE = "wrong_response"
     LIVENESS_ERROR = "liveness_error"
@@ -237,6 +239,56 @@ class LivenessState(Word):
     FAILED = "failed"
 
 
+class Doubt(Word):
+    """Why the passive networks alone are not enough in this picture. A doubt escalates or refuses, it never accepts."""
+
+    BEZEL = "bezel"
+    SEVERAL_FACES = "several_faces"
+    LOW_LIGHT = "low_light"
+    BLUR = "blur"
+    BURNT_BACKGROUND = "burnt_background"
+    GREY = "grey"
+    NOISE = "noise"
+    LITTLE_CONTEXT = "little_context"
+
+
+class PassiveVerdict(Word):
+    """What the passive networks have said so far about one face."""
+
+    ABSENT = "absent"
+    GATHERING = "gathering"
+    LIVE = "live"
+    SPOOF = "spoof"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """What one compared frame says about life beside its pose: numbers only, no judgement.
+
+    Attributes:
+        live: P(live) of the passive networks, 0..1; None without them.
+        faces: How many faces the frame shows.
+        bezel: How much the surroundings look like the frame of a screen (see ``BezelFinder``).
+        burnt: Share of burnt-out pixels around the face, 0..1.
+        chroma: How far the surroundings are from one common hue, 0 in a grey picture.
+        brightness: Mean grey level of the face, 0..255.
+        noise: Deviation of the face's fine grain over its brightness.
+        context: Width of what the networks see in widths of the face; little where the face fills the picture.
+        sharpness: Variance of the Laplacian on the aligned chip, grey levels squared.
+    """
+
+    live: float | None
+    faces: int
+    bezel: float
+    burnt: float
+    chroma: float
+    brightness: float
+    noise: float
+    context: float
+    sharpness: float
+
+
 @dataclass(frozen=True, slots=True)
 class StepEvidence:
     """One step of a challenge.
@@ -257,12 +309,41 @@ class StepEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class PassiveEvidence:
+    """What the passive networks contributed.
+
+    Attributes:
+        verdict: After the last sample.
+        samples: How many frames they judged.
+        median: P(live) over the last K of them, None before there were so many.
+    """
+
+    verdict: PassiveVerdict
+    samples: int
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LivenessEvidence:
-    """What the proof of life rests on; goes into the audit entry (scores yes, pictures no)."""
+    """What the proof of life rests on; goes into the audit entry (scores yes, pictures no).
+
+    Attributes:
+        method: ``passive``, ``head_turn`` or ``passive+head_turn``: what was asked for so far.
+        samples: Accepted liveness samples.
+        steps: Of the challenge, empty when nothing was asked.
+        level: Of the configuration.
+        passive: What the networks said, None without any.
+        doubts: Why the networks alone were not enough, in the order of their names.
+        blinks: Seen so far, None where blinks are not counted. Recorded, never required, and never enough.
+    """
 
     method: str
     samples: int
     steps: tuple[StepEvidence, ...]
+    level: str = ""
+    passive: PassiveEvidence | None = None
+    doubts: tuple[Doubt, ...] = ()
+    blinks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +355,8 @@ class LivenessStatus:
         reason: Why it failed; None otherwise.
         signal: What the person should be told now.
         sampled_s: Capture time of the last accepted sample, None before the first.
+        since_s: Capture time of the first frame that the proof rests on: its first passive sample or its first prompt.
+            None before there is any.
         evidence: So far.
     """
 
@@ -281,6 +364,7 @@ class LivenessStatus:
     reason: Reason | None
     signal: Signal
     sampled_s: float | None
+    since_s: float | None
     evidence: LivenessEvidence
 
 

@@ -29,7 +29,6 @@ class Circumstances:
     Attributes:
         liveness: The proof of life, None when there is none.
         votes: Confirmed votes of this track, oldest first: each lies between two accepted liveness samples.
-        asked_s: Capture time of the frame on which the first prompt was shown, None when nothing was asked.
         person: Record of the person the votes agree on, None when they agree on nobody or the person was removed.
         nearest: Whether nobody stands before the candidate.
         cooling: Whether this person was let in a moment ago.
@@ -40,7 +39,6 @@ class Circumstances:
 
     liveness: LivenessStatus | None
     votes: Sequence[Vote]
-    asked_s: float | None
     person: Person | None
     nearest: bool
     cooling: bool
@@ -60,7 +58,7 @@ def decide(case: Circumstances, rules: Rules) -> Reason:
     claimed = tally(case.votes, k=rules.votes, n=rules.vote_window)
     if claimed is None:
         return refusal(case.votes, k=rules.votes, n=rules.vote_window)
-    if not _answered_as(claimed, case, rules):
+    if not _lived_as(claimed, case, rules):
         return Reason.FACE_CHANGED
     if case.person is None or case.person.handle != claimed:
         return Reason.UNKNOWN_PERSON
@@ -87,15 +85,15 @@ def _liveness_refusal(status: LivenessStatus | None) -> Reason | None:
     return status.reason if status.reason not in (None, Reason.GRANTED) else Reason.LIVENESS_ERROR
 
 
-def _answered_as(claimed: str, case: Circumstances, rules: Rules) -> bool:
-    """Every frame compared since the first prompt looked like the claimed person: the one who answered is the claim.
+def _lived_as(claimed: str, case: Circumstances, rules: Rules) -> bool:
+    """Every frame compared since the proof began looked like the claimed person: the one who is alive is the claim.
 
     To agree with the visit's first look is not enough: a picture between two people agrees with both.
     """
-    asked_s = case.asked_s
-    if asked_s is None:
+    since_s = case.liveness.since_s if case.liveness is not None else None
+    if since_s is None:
         return False
-    since = [vote for vote in case.votes if not vote.captured_s < asked_s]
+    since = [vote for vote in case.votes if not vote.captured_s < since_s]
     return spoke_for(since, claimed, same_face=rules.same_face)
 
 

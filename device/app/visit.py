@@ -1,6 +1,6 @@
 """One visit, from the first frame of a face to the door, in an order that never changes.
 
-    observe -> nearest face -> compare -> liveness sample -> vote -> decide
+    observe -> nearest face -> compare -> remembered? -> liveness sample -> vote -> decide
             -> commit audit -> pulse -> audit the door's answer -> show
 
 A visit is one track of one face. What holds throughout:
@@ -8,7 +8,8 @@ A visit is one track of one face. What holds throughout:
 * Nothing that can be seen or timed outside depends on who somebody is before liveness has passed.
 * A frame votes only if it lies between two accepted liveness samples of its own track, and its embedding agrees with
   the visit's first: whoever proved to be alive is who is compared.
-* Whoever is let in looked like the claimed person in every frame compared since the first prompt.
+* Whoever is let in looked like the claimed person in every frame compared since the proof of life began.
+* A face that was taken for a spoof, or failed too often, is locked out for a while; nobody else is.
 * A granted decision is committed to the audit log before the relay moves. If it cannot be, the door stays shut.
 * Whatever breaks ends the visit as a denial, or as an exception that leaves the door locked.
 """
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.access.decide import Circumstances, decide
+from device.access.face_memory import FaceMemory, Standing
 from device.access.lockout import Lockout
 from device.access.nearest import candidate, is_nearest
 from device.app.ledger import Ledger
@@ -29,10 +31,13 @@ from device.audit.records import DecisionMade, DoorAnswered
 from device.door.controller import DoorController, DoorOutcome
 from device.errors import DoorwardError, ModelError
 from device.interfaces import Clock, Signals
-from device.types import Decision, Face, Frame, Reason, Scene, Signal
+from device.types import Decision, Embedding, Face, Frame, Reason, Scene, Signal
 from device.vision.pipeline import VisionPipeline
+from device.vision.repeats import Repeats
 
 _log = logging.getLogger(__name__)
+#: What is shown for a denial that is not shown as one.
+_SHOWN = {Reason.LOCKED_OUT: Signal.WAIT}
 
 
 class Doorkeeper:
@@ -60,13 +65,20 @@ class Doorkeeper:
         self._clock = clock
         self._rules = rules
         self._pack = pack
+        self._repeats = Repeats()
         self._visit: Visitor | None = None
         self._resting: dict[int, float] = {}
         self._let_in: dict[str, float] = {}
         self._lockout = Lockout()
+        self._memory = FaceMemory(rules.memory, agrees=self._same_face)
 
     def attend(self, frame: Frame) -> Decision | None:
-        """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked."""
+        """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked.
+
+        A picture that repeats the one before is not looked at: a camera that hangs shows nobody.
+        """
+        if self._repeats(frame.image):
+            return None
         scene = self._vision.observe(frame)
         current = self._visit.track if self._visit is not None else None
         face = candidate(scene, current=current, takeover_ratio=self._rules.takeover_ratio)
@@ -81,7 +93,8 @@ class Doorkeeper:
         if face is None or (self._visit is not None and face.track != self._visit.track):
             return None
         if self._visit is None:
-            if self._lockout.active(self._clock.monotonic()):
+            now_s = self._clock.monotonic()
+            if self._lockout.active(now_s) or self._memory.holds_place(face.box, now_s=now_s):
                 self._signals.show(Signal.WAIT)
                 return None
             if self._rests(face.track):
@@ -115,19 +128,33 @@ class Doorkeeper:
             if visit.due(face):
                 embedding = self._vision.embed(frame, face)
                 visit.compared(face, embedding, self._roster.search(embedding, k=2))
+                if not self._remembered(visit, embedding):
+                    return self._decision(visit, Reason.LOCKED_OUT)
             if visit.exchanged(face):
                 return self._decision(visit, Reason.FACE_CHANGED)
             if visit.first is None:
                 # Nothing is proven about a face that was never good enough to be compared.
                 waited_s = face.captured_s - visit.began_s
                 return self._decision(visit, Reason.POOR_QUALITY) if waited_s >= self._rules.patience_s else None
-            visit.sample(frame, face)
+            visit.sample(scene, face)
         except ModelError:
             _log.exception("a model failed during a visit")
             return self._decision(visit, Reason.MODEL_ERROR)
         if not visit.ripe(face.captured_s):
             return None
         return self._decision(visit, self._judge(visit, face, scene))
+
+    def _remembered(self, visit: Visitor, embedding: Embedding) -> bool:
+        """Whether this face may go on, whatever is remembered about it; who it is does not matter."""
+        now_s = self._clock.monotonic()
+        standing = self._memory.standing(embedding, now_s=now_s)
+        if standing is Standing.OWES_CHALLENGE:
+            visit.owes_challenge = True
+        if standing is not Standing.LOCKED:
+            return True
+        self._memory.seen(embedding, visit.face.box, now_s=now_s)
+        visit.locked_until_s = self._memory.locked_until_s(embedding, now_s=now_s)
+        return False
 
     def _judge(self, visit: Visitor, face: Face, scene: Scene) -> Reason:
         now_s = self._clock.monotonic()
@@ -136,7 +163,6 @@ class Doorkeeper:
         case = Circumstances(
             liveness=visit.liveness,
             votes=tuple(visit.votes),
-            asked_s=visit.asked_s,
             person=self._roster.person(claim) if claim is not None else None,
             nearest=is_nearest(face, scene),
             cooling=let_in_s is not None and not (now_s - let_in_s >= self._rules.cool_down_s),
@@ -149,15 +175,35 @@ class Doorkeeper:
     def _conclude(self, visit: Visitor, decision: Decision) -> Decision:
         """Audit, then door, then the door's answer, then the person."""
         self._visit = None
-        self._resting[visit.track] = decision.decided_s
-        if visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
-            self._lockout = self._lockout.failed(decision.decided_s, self._rules.lockout)
+        self._resting[visit.track] = decision.decided_s + self._rules.cool_down_s
+        self._remember(visit, decision)
         decision = self._audited(decision)
         if decision.granted:
             self._lockout = self._lockout.passed()
+            if visit.first is not None:
+                self._memory.passed(visit.first)
             decision = self._open(decision)
-        self._signals.show(Signal.GRANTED if decision.granted else Signal.DENIED)
+        self._signals.show(_SHOWN.get(decision.reason, Signal.DENIED) if not decision.granted else Signal.GRANTED)
         return decision
+
+    def _remember(self, visit: Visitor, decision: Decision) -> None:
+        """A veto locks the face; a failed challenge counts against the face and against the door."""
+        now_s, face = decision.decided_s, visit.first
+        if face is None:
+            return
+        if decision.reason is Reason.LOCKED_OUT:
+            self._resting[visit.track] = visit.locked_until_s
+        elif decision.reason is Reason.VETOED:
+            self._memory.vetoed(face, visit.face.box, now_s=now_s)
+            # On this very track it stays locked, however it is tilted meanwhile.
+            self._resting[visit.track] = self._memory.locked_until_s(face, now_s=now_s)
+        elif visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
+            self._lockout = self._lockout.failed(now_s, self._rules.lockout)
+            self._memory.failed(face, now_s=now_s)
+
+    def _same_face(self, one: Embedding, other: Embedding) -> bool:
+        # Written so that NaN or another model disagrees.
+        return one.model == other.model and float(one.vector @ other.vector) >= self._rules.same_face
 
     def _audited(self, decision: Decision) -> Decision:
         """The decision once it is committed; a grant that cannot be is none."""
@@ -218,6 +264,8 @@ class Doorkeeper:
         rests that would not for a stranger.
         """
         visit, self._visit = self._visit, None
+        if visit is not None and visit.first is not None and visit.undecided:
+            self._memory.undecided(visit.first, now_s=self._clock.monotonic())
         if visit is None or not (visit.asked or visit.claim is not None):
             return None
         decision = self._decision(visit, reason)
@@ -225,7 +273,7 @@ class Doorkeeper:
 
     def _rests(self, track: int) -> bool:
         now_s = self._clock.monotonic()
-        expired = [old for old, since_s in self._resting.items() if now_s - since_s >= self._rules.cool_down_s]
+        expired = [old for old, until_s in self._resting.items() if now_s >= until_s]
         for old in expired:
             del self._resting[old]
         return track in self._resting

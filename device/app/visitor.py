@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from device.access.decide import Rules
+from device.access.face_memory import MemoryRules
 from device.access.lockout import LockoutRules
 from device.access.votes import Vote, cast, tally
 from device.config import Config
@@ -15,16 +16,19 @@ from device.types import (
     Candidate,
     Embedding,
     Face,
-    Frame,
     LivenessState,
     LivenessStatus,
+    PassiveVerdict,
     Pose,
     QualityReason,
+    Scene,
     Signal,
 )
 
 #: One failed proof is forgotten for each such time without another.
 _FORGET_S = 3600.0
+#: Faces that failed and are remembered, in memory only: half a kilobyte each.
+_FACES_REMEMBERED = 256
 #: After the proof the head is at rest and compared some eight times a second: a face not found for so long has gone.
 _PROVEN_UNVOUCHED_S = 0.7
 #: What the person can do about a face that is not good enough, most telling first.
@@ -35,10 +39,10 @@ _ADVICE = (
 
 
 class ProofOfLife(Protocol):
-    """What a visit asks of a liveness method: one frame of one track at a time."""
+    """What a visit asks of the proof of life: one frame of one track at a time."""
 
-    def observe(self, frame: Frame, face: Face, *, vouched_s: float) -> LivenessStatus:
-        """Take one sample; ``vouched_s`` is when the face was last compared and found to be the visit's first."""
+    def observe(self, scene: Scene, face: Face, *, vouched_s: float, owes_challenge: bool) -> LivenessStatus:
+        """Take one frame; ``vouched_s`` is when the face was last compared and found to be the visit's first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class VisitRules:
     max_gap_s: float
     max_unvouched_s: float
     lockout: LockoutRules
+    memory: MemoryRules
     cool_down_s: float
     patience_s: float
     left_after_s: float
@@ -63,6 +68,12 @@ class VisitRules:
     def of(cls, config: Config, *, threshold: float, same_face: float) -> VisitRules:
         """Collect them; ``threshold`` and ``same_face`` are the configured cosines or the pack's."""
         access = config.access
+
+        def lockout(after: int) -> LockoutRules:
+            return LockoutRules(
+                after=after, pause_s=access.lockout_s, longest_s=access.lockout_longest_s, forget_s=_FORGET_S
+            )
+
         return cls(
             decision=Rules(access.votes, access.vote_window, access.max_frame_age_s, same_face),
             threshold=threshold,
@@ -72,11 +83,13 @@ class VisitRules:
             max_turn_deg=access.max_turn_deg,
             max_gap_s=config.liveness.max_gap_s,
             max_unvouched_s=access.max_unvouched_s,
-            lockout=LockoutRules(
-                after=access.lockout_after,
-                pause_s=access.lockout_s,
-                longest_s=access.lockout_longest_s,
-                forget_s=_FORGET_S,
+            lockout=lockout(access.lockout_after),
+            memory=MemoryRules(
+                veto=lockout(1),
+                challenge=lockout(access.face_lockout_after),
+                place_s=access.place_s,
+                owes_s=access.owes_s,
+                capacity=_FACES_REMEMBERED,
             ),
             cool_down_s=access.cool_down_s,
             patience_s=access.patience_s,
@@ -99,6 +112,7 @@ class Visitor:
         self.face = face
         self.began_s = face.captured_s
         self.first_usable_s: float | None = None
+        self.locked_until_s = -math.inf
         self._prove = prove
         self._rules = rules
         self._start_anew()
@@ -107,7 +121,7 @@ class Visitor:
         """Nothing seen so far counts: not the first embedding, not a vote, not a sample."""
         self.first: Embedding | None = None
         self.claimed_s: float | None = None
-        self.asked_s: float | None = None
+        self.owes_challenge = False
         self.liveness: LivenessStatus | None = None
         self.votes: list[Vote] = []
         self._pending: list[Vote] = []
@@ -173,12 +187,18 @@ class Visitor:
             self.first.model == embedding.model and float(self.first.vector @ embedding.vector) >= self._rules.same_face
         )
 
-    def sample(self, frame: Frame, face: Face) -> None:
-        """Take a liveness sample; votes older than it count from now on, if no gap lies between."""
+    def sample(self, scene: Scene, face: Face) -> None:
+        """Take a frame for the proof of life; votes older than its sample count from then on, if no gap lies between.
+
+        Raises:
+            ModelError: A network failed.
+        """
         previous = self.liveness
-        self.liveness = status = self._proof.observe(frame, face, vouched_s=self._vouched_s)
-        if self.asked_s is None and self.asked:
-            self.asked_s = face.captured_s
+        self.liveness = status = self._proof.observe(
+            scene, face, vouched_s=self._vouched_s, owes_challenge=self.owes_challenge
+        )
+        if status.state is not LivenessState.PROVEN:
+            self._proven_votes = 0
         if previous is None or previous.sampled_s is None or status.sampled_s is None:
             return
         if status.state is LivenessState.FAILED:
@@ -197,6 +217,13 @@ class Visitor:
             self._proven_votes += len(confirmed)
         if self.claimed_s is None and self.claim is not None:
             self.claimed_s = self.votes[-1].captured_s
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the passive networks have looked at this face and not found it alive, and nothing was asked."""
+        passive = self.liveness.evidence.passive if self.liveness is not None else None
+        judged = passive is not None and passive.verdict in (PassiveVerdict.UNDECIDED, PassiveVerdict.SPOOF)
+        return judged and not self.asked and not self.proven
 
     @property
     def asked(self) -> bool:

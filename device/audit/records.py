@@ -292,9 +292,20 @@ class RelayTested:
 def _evidence(evidence: LivenessEvidence | None) -> JsonValue:
     if evidence is None:
         return None
+    passive = evidence.passive
     return {
         "method": evidence.method,
+        "level": evidence.level,
         "samples": int(evidence.samples),
+        "passive": None
+        if passive is None
+        else {
+            "verdict": passive.verdict.value,
+            "samples": int(passive.samples),
+            "median": json_number(passive.median),
+        },
+        "doubts": [doubt.value for doubt in evidence.doubts],
+        "blinks": evidence.blinks,
         "steps": [
             {
                 "prompt": step.prompt.value,

@@ -229,16 +229,25 @@ def check_models(load: Callable[[], Any]) -> CheckResult:
 
 def check_liveness(config: Config, pack: Pack) -> CheckResult:
     """Whether the door can tell a replay from a person, and what the configuration makes of it."""
-    # The networks of a pack that has them are built and verified; the visit does not ask them yet.
-    has_networks = set(PAD_ROLES) <= set(pack.manifest.models)
-    has = "does not ask its passive networks yet" if has_networks else "has no passive network"
-    found = f"challenge only, {pack.manifest.pack} {has}: a replayed video may pass"
+    level = config.liveness.level
+    if set(PAD_ROLES) <= set(pack.manifest.models):
+        asks = "always asks for head turns too" if level == "high" else "asks for head turns where they are not enough"
+        return CheckResult("liveness", Outcome.PASS, f"level {level}: passive networks; {asks}")
+    found = f"level {level}: {config.liveness.steps} head turns only, {pack.manifest.pack} has no passive networks"
+    if level == "high":
+        return CheckResult("liveness", Outcome.FAIL, found, "level high needs them: configure the pack door-plus")
+    found += ": a replayed video may pass"
     if config.door.relay == "simulated":
-        return CheckResult("liveness", Outcome.AMBER, found, "add a second factor before a real door is driven")
+        return CheckResult(
+            "liveness", Outcome.AMBER, found, "configure the pack door-plus before a real door is driven"
+        )
     if config.liveness.accept_replay_risk:
-        return CheckResult("liveness", Outcome.AMBER, f"{found}; accepted", "ask for a second factor at this door")
+        return CheckResult("liveness", Outcome.AMBER, f"{found}; accepted", "configure the pack door-plus")
     return CheckResult(
-        "liveness", Outcome.FAIL, found, "accept it for this door with liveness.accept_replay_risk: true"
+        "liveness",
+        Outcome.FAIL,
+        found,
+        "configure the pack door-plus, or accept it for this door with liveness.accept_replay_risk: true",
     )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from rich.text import Text
 
-from device.types import Decision, Reason, StepEvidence
+from device.types import Decision, LivenessEvidence, Reason, StepEvidence
 
 _WORDS = {
     Reason.NO_MATCH: "alive, but nobody enrolled looks like this",
     Reason.AMBIGUOUS: "alive, but two enrolled people look too much like this",
     Reason.UNSETTLED: "alive, but the frames did not agree on who it is",
     Reason.NOT_LIVE: "the face moved like a flat picture",
+    Reason.VETOED: "the passive networks took the face for a picture or a screen",
+    Reason.LOCKED_OUT: "looks like a face that failed here a moment ago",
     Reason.NO_RESPONSE: "the head was not turned when asked to",
     Reason.WRONG_RESPONSE: "the head was turned another way than asked",
     Reason.LIVENESS_ERROR: "the proof of life could not be taken",
@@ -42,8 +45,8 @@ def explain(decision: Decision, *, name: str | None, threshold: float) -> str:
         parts.append(f"similarity {decision.similarity:.3f} {sign} {threshold:.3f}")
     if not decision.granted and decision.claimed is not None:
         parts.append(f"claimed to be {name or 'somebody enrolled'}")
-    if decision.liveness is not None and decision.liveness.steps:
-        parts.append(_steps(decision.liveness.steps))
+    if decision.liveness is not None:
+        parts.extend(_liveness(decision.liveness))
     if decision.quality:
         parts.append(", ".join(str(reason).replace("_", " ") for reason in decision.quality))
     return "; ".join(parts)
@@ -53,6 +56,16 @@ def decision_line(decision: Decision, *, name: str | None, threshold: float) -> 
     """A decision as one line of a terminal: what, and why; ``name`` and ``threshold`` as in :func:`explain`."""
     outcome = ("GRANTED", "bold green") if decision.granted else (f"DENIED {decision.reason}", "bold red")
     return Text.assemble("  ", outcome, f"  {explain(decision, name=name, threshold=threshold)}")
+
+
+def _liveness(evidence: LivenessEvidence) -> Iterator[str]:
+    passive = evidence.passive
+    if passive is not None and passive.median is not None:
+        yield f"passive {passive.median:.2f}, {passive.verdict}"
+    if evidence.doubts:
+        yield "in doubt for " + ", ".join(str(doubt).replace("_", " ") for doubt in evidence.doubts)
+    if evidence.steps:
+        yield _steps(evidence.steps)
 
 
 def _steps(steps: tuple[StepEvidence, ...]) -> str:
@@ -87,7 +100,17 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         if evidence is None
         else {
             "method": evidence.method,
+            "level": evidence.level,
             "samples": evidence.samples,
+            "passive": None
+            if evidence.passive is None
+            else {
+                "verdict": str(evidence.passive.verdict),
+                "samples": evidence.passive.samples,
+                "median": _number(evidence.passive.median),
+            },
+            "doubts": [str(doubt) for doubt in evidence.doubts],
+            "blinks": evidence.blinks,
             "steps": [
                 {
                     "prompt": str(step.prompt),

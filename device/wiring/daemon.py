@@ -28,9 +28,9 @@ from device.errors import ConfigError
 from device.interfaces import FrameSource, Signals
 from device.runtime import Daemon, Parts
 from device.types import Decision
-from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
-from device.vision.liveness.planarity import PlanarityGate
+from device.vision.liveness.challenge import TurnGate
 from device.vision.pack import Pack
+from device.wiring.liveness import proof_maker
 from device.wiring.models import Vision, load_vision, match_threshold, open_pack, same_face_threshold
 from device.wiring.people import make_enroller, open_roster
 from device.wiring.stage import Stage
@@ -51,17 +51,11 @@ def make_doorkeeper(
     watch_proof: Callable[[ProofOfLife], ProofOfLife] = lambda proof: proof,
 ) -> Doorkeeper:
     """Who attends to the frames. Prompts come from the system's random source unless a test brings another."""
-    prompts = rng if rng is not None else random.SystemRandom()
+    prove = proof_maker(vision, config, rng=rng, make_gate=make_gate)
     return Doorkeeper(
         vision=vision.pipeline(),
         roster=roster,
-        prove=lambda: watch_proof(
-            HeadTurnChallenge(
-                config.liveness,
-                gate=make_gate() if make_gate is not None else PlanarityGate(config.liveness),
-                rng=prompts,
-            )
-        ),
+        prove=lambda: watch_proof(prove()),
         ledger=state.ledger,
         door=door,
         signals=signals,

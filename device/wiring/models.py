@@ -25,7 +25,8 @@ from device.vision.backends.tensorrt import TensorRtSession
 from device.vision.detector import BlazeFaceDetector, FaceDetector
 from device.vision.embedder import FaceEmbedder
 from device.vision.landmarks import FaceMesh
-from device.vision.manifest import Family, ModelEntry, Role
+from device.vision.liveness.passive import PassiveScorer
+from device.vision.manifest import PAD_ROLES, Family, ModelEntry, Role
 from device.vision.pack import Pack, load_pack, read_signature, write_manifest
 from device.vision.photo import find_faces
 from device.vision.pipeline import VisionPipeline
@@ -40,6 +41,12 @@ DETECTORS: Final[Mapping[Family, type[BlazeFaceDetector | YuNetDetector]]] = {
     "blazeface-full": BlazeFaceDetector,
     "yunet": YuNetDetector,
 }
+
+
+def has_passive(pack: Pack) -> bool:
+    """Whether a pack has the networks that tell a replayed face from a living one without asking it anything."""
+    return set(PAD_ROLES) <= set(pack.manifest.models)
+
 
 SessionMaker = Callable[[bytes, str], InferenceSession]
 
@@ -170,6 +177,7 @@ class Vision:
     detector: FaceDetector
     mesh: FaceMesh
     embedder: FaceEmbedder
+    passive: PassiveScorer | None = None
 
     def pipeline(self) -> VisionPipeline:
         """A pipeline for one camera."""
@@ -214,7 +222,7 @@ def make_embedder(session: InferenceSession, entry: ModelEntry) -> FaceEmbedder:
 
 
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
-    """Load the models that the door needs (iris and passive liveness are not among them).
+    """Load the models that the door needs (iris is not among them); the passive networks where the pack has them.
 
     Args:
         pack: Where the models are.
@@ -238,4 +246,5 @@ def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None
         detector=make_detector(session("detector"), pack.model("detector"), config),
         mesh=FaceMesh(session("landmarks")),
         embedder=make_embedder(session("embedder"), pack.model("embedder")),
+        passive=PassiveScorer(*map(session, PAD_ROLES)) if has_passive(pack) else None,
     )

@@ -15,6 +15,7 @@ from device.door.controller import DoorController
 from device.errors import CameraError, ConfigError
 from device.interfaces import Clock, FrameSource, Relay
 from device.vision.pack import Pack
+from device.wiring.models import has_passive
 
 
 def open_source(config: Config, clock: Clock, *, wait: Callable[[float], object]) -> FrameSource:
@@ -70,7 +71,7 @@ def open_relay(config: Config, clock: Clock, *, pack: Pack) -> Relay:
     """The relay that the configuration names.
 
     Raises:
-        ConfigError: The pack has no passive liveness network and nobody accepted what that means.
+        ConfigError: The pack has no passive liveness networks and nobody accepted what that means.
         DoorError: The line cannot be driven.
     """
     door = config.door
@@ -85,11 +86,12 @@ def open_relay(config: Config, clock: Clock, *, pack: Pack) -> Relay:
             "there is no relay driver for a Jetson yet (gpiozero drives Raspberry Pi boards only)",
             hint="use platform: sim to try everything but the relay",
         )
-    if not config.liveness.accept_replay_risk:
+    if not (has_passive(pack) or config.liveness.accept_replay_risk):
         raise ConfigError(
             f"the pack {pack.manifest.pack} cannot tell a replayed video from a person: prerecorded head turns on a "
             "phone can answer any prompt; it does not drive a real relay",
-            hint="set liveness.accept_replay_risk: true to accept that for this door",
+            hint="build and configure the pack door-plus, or set liveness.accept_replay_risk: true to accept that for"
+            " this door",
         )
     from device.door.gpiozero_relay import GpioRelay  # noqa: PLC0415  # its libraries are an extra
 

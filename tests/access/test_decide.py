@@ -27,12 +27,11 @@ ANN = Person(
     models=("m",),
 )
 EVIDENCE = LivenessEvidence(method="head-turn", samples=90, steps=())
-PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, EVIDENCE)
+PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, 9.5, EVIDENCE)
 FOR_ANN = tuple(Vote(9.6 + step / 10, step, ANN.handle, None, 0.97, 0.6, ANN.handle) for step in range(4))
 GOOD = Circumstances(
     liveness=PROVEN,
     votes=FOR_ANN,
-    asked_s=9.5,
     person=ANN,
     nearest=True,
     cooling=False,
@@ -90,7 +89,7 @@ def test_each_missing_proof_denies_with_its_own_reason(case: Circumstances, reas
     state=st.sampled_from(LivenessState),
     reason=st.sampled_from([None, *Reason]),
     sampled_s=st.one_of(st.none(), st.floats()),
-    asked_s=st.one_of(st.none(), st.floats()),
+    since_s=st.one_of(st.none(), st.floats()),
     voted=st.lists(st.tuples(st.floats(), st.sampled_from([ANN.handle, "b" * 32, None])), max_size=7),
     enabled=st.booleans(),
     limits=st.tuples(*[st.one_of(st.none(), st.integers(-5, 5))] * 2),
@@ -103,7 +102,7 @@ def test_granted_implies_every_proof(
     state: LivenessState,
     reason: Reason | None,
     sampled_s: float | None,
-    asked_s: float | None,
+    since_s: float | None,
     voted: list[tuple[float, str | None]],
     enabled: bool,
     limits: tuple[int | None, int | None],
@@ -115,9 +114,8 @@ def test_granted_implies_every_proof(
     """Whatever the circumstances, nobody comes in unless each invariant holds."""
     start, end = (None if limit is None else NOW + timedelta(days=limit) for limit in limits)
     case = Circumstances(
-        liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, EVIDENCE),
+        liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, since_s, EVIDENCE),
         votes=tuple(Vote(at, 1, who, None if who else Reason.NO_MATCH, 0.97, None, who) for at, who in voted),
-        asked_s=asked_s,
         person=replace(ANN, enabled=enabled, valid_from=start, valid_until=end),
         nearest=nearest,
         cooling=cooling,
@@ -165,7 +163,7 @@ def test_looks_from_before_the_first_prompt_do_not_speak_against_anybody() -> No
 
 def test_nothing_asked_nothing_granted() -> None:
     """A proof without a prompt is none."""
-    assert decide(replace(GOOD, asked_s=None), RULES) is Reason.FACE_CHANGED
+    assert decide(replace(GOOD, liveness=replace(PROVEN, since_s=None)), RULES) is Reason.FACE_CHANGED
 
 
 def test_identity_is_not_looked_at_before_liveness_has_passed() -> None:

@@ -30,6 +30,7 @@ from device.types import (
     Embedding,
     Face,
     Frame,
+    Image,
     LivenessEvidence,
     LivenessState,
     LivenessStatus,
@@ -48,7 +49,11 @@ THRESHOLD, SAME_FACE = 0.9547, 0.9312
 #: Seconds between two frames.
 FRAME_S = 0.05
 KEYS = StateKeys.derive(bytes(range(32)))
-_PICTURE = np.zeros((48, 64, 3), np.uint8)
+
+
+def picture(number: int) -> Image:
+    """No picture is the one before once more."""
+    return np.full((48, 64, 3), number % 256, np.uint8)
 
 
 #: Who is enrolled, as the camera sees her: not the enrolled photograph, but near enough.
@@ -133,14 +138,19 @@ class ScriptedProof:
         self._script = script or {}
         self.samples = 0
         self.vouched_s: list[float] = []
+        self.owed: list[bool] = []
+        self._asked_s: float | None = None
         self.last: LivenessStatus | None = None
 
-    def observe(self, frame: Frame, face: Face, *, vouched_s: float) -> LivenessStatus:  # noqa: ARG002  # the proof's own signature
+    def observe(self, scene: Scene, face: Face, *, vouched_s: float, owes_challenge: bool) -> LivenessStatus:  # noqa: ARG002  # the proof's own signature
         """One sample."""
+        self.owed.append(owes_challenge)
         self.vouched_s.append(vouched_s)
         number, plan = self.samples, self._plan
         self.samples += 1
         asked, over = number >= plan.asks, number >= plan.ends
+        if asked and self._asked_s is None:
+            self._asked_s = face.captured_s
         state = plan.state if over else LivenessState.PENDING
         steps = (StepEvidence(Signal.TURN_LEFT, "passed" if over else "open", 21.0, None, None),) if asked else ()
         status = LivenessStatus(
@@ -148,6 +158,7 @@ class ScriptedProof:
             reason=plan.reason if over else None,
             signal=Signal.CHECKING if over else Signal.TURN_LEFT if asked else Signal.LOOK_STRAIGHT,
             sampled_s=face.captured_s,
+            since_s=self._asked_s,
             evidence=LivenessEvidence("scripted", self.samples, steps),
         )
         change = self._script.get(number)
@@ -228,7 +239,7 @@ class Doorway:
     def frame(self, *there: Someone, after_s: float = FRAME_S) -> Decision | None:
         """One frame that shows these people."""
         self.clock.advance(after_s)
-        return self.attend(Frame(_PICTURE, self.clock.monotonic(), self.number), *there)
+        return self.attend(Frame(picture(self.number), self.clock.monotonic(), self.number), *there)
 
     def attend(self, frame: Frame, *there: Someone) -> Decision | None:
         """A frame of the test's own."""

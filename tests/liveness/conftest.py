@@ -21,6 +21,7 @@ from device.sim.visitor import RenderedVisitor
 from device.types import Box, Face, Frame, Image, LivenessState, LivenessStatus, Points, Pose, Quality, Signal
 from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
 from device.vision.liveness.planarity import PLANAR, SPATIAL, TOO_FEW_CORNERS, Planarity, PlanarityGate
+from device.vision.liveness.prompts import PromptCourses
 from device.vision.photo import find_faces
 from device.vision.quality import Gates
 from tests.vision.conftest import Models, models, photos
@@ -149,8 +150,9 @@ def person(
     behave: Behaviour, *, gate: TurnGate | None = None, seed: int = 0, config: LivenessConfig | None = None
 ) -> Person:
     """Somebody before a new challenge."""
-    challenge = HeadTurnChallenge(config or LivenessConfig(), gate=gate or StubGate(), rng=random.Random(seed))  # noqa: S311  # repeatable
-    return Person(challenge, behave)
+    config = config or LivenessConfig()
+    prompts = PromptCourses(random.Random(seed)).draw(config.steps)  # noqa: S311  # repeatable
+    return Person(HeadTurnChallenge(config, gate=gate or StubGate(), prompts=prompts), behave)
 
 
 # ---- Rendered people
@@ -175,24 +177,6 @@ class SwitchedOff:
         found = self._gate.judge(vouched_s=vouched_s, until_s=until_s)
         assert found.verdict == PLANAR
         return Planarity(verdict=SPATIAL, residual=found.residual, corners=found.corners)
-
-
-class Directed(random.Random):
-    """Draws the prompts that a test asks for, one after the other."""
-
-    def __new__(cls, *_: Signal) -> Directed:  # noqa: PYI034  # no subclasses
-        """Without the prompts: Python 3.10 takes every argument for a seed."""
-        return super().__new__(cls)
-
-    def __init__(self, *prompts: Signal) -> None:
-        super().__init__(0)
-        self._prompts = list(prompts)
-
-    def choice(self, seq):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # as the base class
-        """The next one of the list."""
-        wanted = self._prompts.pop(0)
-        assert wanted in seq
-        return wanted
 
 
 @dataclass(frozen=True)
@@ -226,17 +210,17 @@ class Stage:
         return PrintedPhoto(self.portraits[name], lens=door_lens(), seed=seed)
 
     def play(
-        self, visitor: Visitor, *, rng: random.Random, switched_off: bool = False, steps: int = 3, compare: bool = False
+        self, visitor: Visitor, *, course: tuple[Signal, ...], switched_off: bool = False, compare: bool = False
     ) -> Outcome:
-        """Let a visitor meet a challenge of three steps."""
-        config = LivenessConfig(steps=steps)
+        """Let a visitor meet a challenge with these prompts."""
+        config = LivenessConfig()
         clock = ManualClock()
         board = PromptBoard(clock=clock)
         camera = SceneCamera([visitor], clock=clock, prompts=board, gap_s=0.2)
         camera.open()
         vision = self.models.pipeline()
         gate: TurnGate = SwitchedOff(config) if switched_off else PlanarityGate(config)
-        challenge = HeadTurnChallenge(config, gate=gate, rng=rng)
+        challenge = HeadTurnChallenge(config, gate=gate, prompts=course)
         status: LivenessStatus | None = None
         seen: list[np.ndarray] = []
         while (frame := camera.read()) is not None:

@@ -11,14 +11,20 @@ import pytest
 from PIL import Image as Pillow
 
 from device.config import LivenessConfig
-from device.types import Face, Frame, LivenessState, Reason
+from device.types import Face, Frame, LivenessState, Reason, Signal
 from device.vision.liveness.challenge import HeadTurnChallenge
 from device.vision.liveness.planarity import PLANAR, SPATIAL, PlanarityGate
+from device.vision.liveness.prompts import PromptCourses
 from tests.vision.conftest import Models
 
 CONFIG = LivenessConfig()
 ASL = ("again", "bird", "book", "help", "learn", "no", "thanks", "yes")
 HEADS = ("female", "male", "female-and-male")
+
+
+def course(seed: int) -> tuple[Signal, ...]:
+    """Three prompts."""
+    return PromptCourses(random.Random(seed)).draw(3)  # noqa: S311  # repeatable
 
 
 def clip_frames(path: Path) -> list[Frame]:
@@ -61,7 +67,7 @@ def test_nobody_who_was_not_asked_is_proven(shared: Path, models: Models, name: 
     """Ten challenges per track; whoever stays long enough ends without a proof."""
     for seen in tracks(models, clip(shared, name)).values():
         for seed in range(10):
-            challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), rng=random.Random(seed))  # noqa: S311
+            challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), prompts=course(seed))
             for frame, face in seen:
                 assert challenge.observe(frame, face, vouched_s=face.captured_s).state is not LivenessState.PROVEN
 
@@ -70,7 +76,7 @@ def test_nobody_who_was_not_asked_is_proven(shared: Path, models: Models, name: 
 def test_a_clip_that_is_long_enough_ends_with_no_response(shared: Path, models: Models, name: str) -> None:
     """Played twice over, forward and backward, so that the prompt's time runs out before the recording."""
     seen = max(tracks(models, clip(shared, name)).values(), key=len)
-    challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), rng=random.Random(1))  # noqa: S311
+    challenge = HeadTurnChallenge(CONFIG, gate=PlanarityGate(CONFIG), prompts=course(1))
     status = None
     for number, (frame, face) in enumerate([*seen, *seen[::-1], *seen, *seen[::-1]]):
         now_s = number / 30

@@ -10,7 +10,8 @@ import pytest
 from device.config import LivenessConfig
 from device.types import LivenessState, Reason, Signal
 from device.vision.liveness.planarity import PlanarityGate
-from tests.liveness.conftest import Directed, Stage
+from device.vision.liveness.prompts import PromptCourses
+from tests.liveness.conftest import Stage
 
 LEFT, RIGHT, UP, DOWN = Signal.TURN_LEFT, Signal.TURN_RIGHT, Signal.LOOK_UP, Signal.LOOK_DOWN
 #: Together every direction, twice over.
@@ -23,7 +24,7 @@ MATCH = 0.9547
 @pytest.mark.parametrize("course", COURSES)
 def test_a_rendered_visitor_is_proven_in_every_direction(stage: Stage, name: str, course: tuple[Signal, ...]) -> None:
     """With room to the planarity threshold in each turn."""
-    status = stage.play(stage.visitor(name, seed=2), rng=Directed(*course)).status
+    status = stage.play(stage.visitor(name, seed=2), course=course).status
     assert status is not None
     assert status.state is LivenessState.PROVEN
     assert [step.prompt for step in status.evidence.steps] == list(course)
@@ -36,7 +37,7 @@ def test_a_rendered_visitor_is_proven_in_every_direction(stage: Stage, name: str
 @pytest.mark.parametrize("seed", range(2))
 def test_a_print_is_not_live_in_any_direction(stage: Stage, prompt: Signal, seed: int) -> None:
     """Its tilt fools the mesh: the angle passes. The corners do not."""
-    status = stage.play(stage.print_of("obama", seed=seed), rng=Directed(prompt)).status
+    status = stage.play(stage.print_of("obama", seed=seed), course=(prompt,)).status
     assert status is not None
     assert (status.state, status.reason) == (LivenessState.FAILED, Reason.NOT_LIVE)
     (step,) = status.evidence.steps
@@ -49,7 +50,7 @@ def test_a_print_is_not_live_in_any_direction(stage: Stage, prompt: Signal, seed
 @pytest.mark.parametrize("course", COURSES)
 def test_without_the_planarity_gate_the_same_print_is_proven(stage: Stage, course: tuple[Signal, ...]) -> None:
     """The control: nothing else in the challenge keeps this print out."""
-    status = stage.play(stage.print_of("obama", seed=0), rng=Directed(*course), switched_off=True).status
+    status = stage.play(stage.print_of("obama", seed=0), course=course, switched_off=True).status
     assert status is not None
     assert status.state is LivenessState.PROVEN
 
@@ -57,8 +58,9 @@ def test_without_the_planarity_gate_the_same_print_is_proven(stage: Stage, cours
 @pytest.mark.parametrize("seed", range(3))
 def test_a_print_is_never_proven_whatever_is_asked(stage: Stage, seed: int) -> None:
     """Of any of the photographs."""
+    courses = PromptCourses(random.Random(seed))  # noqa: S311  # repeatable
     for name in ("obama2", "obama3", "biden"):
-        status = stage.play(stage.print_of(name, seed=seed), rng=random.Random(seed)).status  # noqa: S311
+        status = stage.play(stage.print_of(name, seed=seed), course=courses.draw(3)).status
         assert status is not None
         assert status.state is not LivenessState.PROVEN
 
@@ -76,10 +78,10 @@ def test_a_rendered_visitor_still_looks_like_the_person(stage: Stage, who: str) 
         return np.asarray(mean / np.linalg.norm(mean))
 
     enrolled = template(*({"obama", "obama2", "obama3"} - {who}))
-    seen = stage.play(stage.visitor(who), rng=Directed(LEFT), steps=1, compare=True).near_frontal
+    seen = stage.play(stage.visitor(who), course=(LEFT,), compare=True).near_frontal
     assert len(seen) >= 5
     assert np.median([vector @ enrolled for vector in seen]) >= MATCH
-    stranger = stage.play(stage.visitor("biden"), rng=Directed(LEFT), steps=1, compare=True).near_frontal
+    stranger = stage.play(stage.visitor("biden"), course=(LEFT,), compare=True).near_frontal
     assert max(vector @ enrolled for vector in stranger) < 0.9
 
 

@@ -1,4 +1,4 @@
-"""The head-turn challenge: random prompts that a living head answers in time and in space.
+"""The head-turn challenge: prompts that a living head answers in time and in space.
 
 Rules, in the order in which they are applied to each frame of one track:
 
@@ -6,8 +6,8 @@ Rules, in the order in which they are applied to each frame of one track:
 2.  Another track, or a gap between samples: failed, ``face_changed``.
 3.  Time that does not advance, a frame that is not the face's, a pose that is no number: failed, ``liveness_error``.
 4.  Baseline: the head rests near-frontal for ``baseline_s``; its median is zero for all that follows.
-5.  A prompt is drawn, never the same twice in a row, and shown; only on a frame that was itself compared and found to
-    be the face of this visit (*vouched*).
+5.  The next prompt of the course is shown; only on a frame that was itself compared and found to be the face of this
+    visit (*vouched*).
 6.  Any other direction held for ``hold_s``, or an answer sooner than ``answer_min_s``: failed, ``wrong_response``.
 7.  No answer begun until ``answer_max_s``: failed, ``no_response``.
 8.  The asked direction held for ``hold_s``: the planarity gate judges the turn, which must hang together corner by
@@ -19,7 +19,6 @@ Rules, in the order in which they are applied to each frame of one track:
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import replace
 from typing import Protocol
 
@@ -60,13 +59,15 @@ class HeadTurnChallenge:
     Args:
         config: Every threshold.
         gate: Judges the turns; a gate that is not :class:`PlanarityGate` is a test's.
-        rng: Draws the prompts; ``random.SystemRandom()`` at a door, so that nobody can know them.
+        prompts: The course, at least one; at a door :class:`PromptCourses` draws it, so that nobody can know it.
     """
 
-    def __init__(self, config: LivenessConfig, *, gate: TurnGate, rng: random.Random) -> None:
+    def __init__(self, config: LivenessConfig, *, gate: TurnGate, prompts: tuple[Signal, ...]) -> None:
+        if not prompts or not set(prompts) <= set(ANSWERS):
+            raise ValueError(f"a course of {len(prompts)} prompts proves nothing")
         self._config = config
         self._gate = gate
-        self._rng = rng
+        self._prompts = prompts
         self._state = LivenessState.PENDING
         self._reason: Reason | None = None
         self._signal = Signal.LOOK_STRAIGHT
@@ -78,6 +79,7 @@ class HeadTurnChallenge:
         self._baseline = Baseline(config)
         self._heading: Heading | None = None
         self._asked_s = 0.0
+        self._since_s: float | None = None
 
     def observe(self, frame: Frame, face: Face, *, vouched_s: float) -> LivenessStatus:
         """Take one frame of the track and say how the proof stands.
@@ -108,6 +110,7 @@ class HeadTurnChallenge:
             reason=self._reason,
             signal=self._signal,
             sampled_s=self._sampled_s,
+            since_s=self._since_s,
             evidence=LivenessEvidence(method=METHOD, samples=self._samples, steps=tuple(self._steps)),
         )
 
@@ -145,9 +148,9 @@ class HeadTurnChallenge:
 
     def _ask(self, frame: Frame, face: Face) -> None:
         """Rule 5; the gate's memory of a turn begins with a vouched frame."""
-        last = self._steps[-1].prompt if self._steps else None
-        self._signal = self._rng.choice([prompt for prompt in ANSWERS if prompt is not last])
+        self._signal = self._prompts[len(self._steps)]
         self._asked_s = face.captured_s
+        self._since_s = face.captured_s if self._since_s is None else self._since_s
         self._gate.clear()
         self._gate.add(frame, face)
         self._steps.append(
@@ -189,7 +192,7 @@ class HeadTurnChallenge:
     def _await_return(self, heading: Heading, frame: Frame, face: Face) -> None:
         """Rules 9 and 10."""
         if heading.at_rest and self._vouched(face):
-            if len(self._steps) < self._config.steps:
+            if len(self._steps) < len(self._prompts):
                 self._ask(frame, face)
             else:
                 self._state = LivenessState.PROVEN

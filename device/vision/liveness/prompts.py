@@ -1,0 +1,37 @@
+"""Which head turns are asked: drawn so that nobody can know them, and never the same course twice in a row."""
+
+from __future__ import annotations
+
+import random
+
+from device.types import Signal
+from device.vision.liveness.steps import ANSWERS
+
+
+class PromptCourses:
+    """Draws courses of prompts for one door.
+
+    Args:
+        rng: ``random.SystemRandom()`` at a door; a seeded one where a test repeats a scene.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._last: tuple[Signal, ...] = ()
+
+    def draw(self, steps: int) -> tuple[Signal, ...]:
+        """So many prompts, at least two: no prompt twice in a row, and nothing that begins as the last course did."""
+        if steps < 2:
+            raise ValueError("a course of one prompt is guessed one time in four")
+        course = self._course(steps)
+        while self._last and all(one is other for one, other in zip(course, self._last, strict=False)):
+            course = self._course(steps)
+        self._last = course
+        return course
+
+    def _course(self, steps: int) -> tuple[Signal, ...]:
+        course: list[Signal] = []
+        while len(course) < steps:
+            last = course[-1] if course else None
+            course.append(self._rng.choice([prompt for prompt in ANSWERS if prompt is not last]))
+        return tuple(course)

@@ -1,0 +1,91 @@
+"""The proof of life that a configuration asks for, made of what the pack has."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from device.access.liveness import CueLimits, Level, LivenessRules, PassiveRules, heeded_by
+from device.app.proof import LivenessProof
+from device.config import Config
+from device.errors import ConfigError
+from device.vision.liveness.bezel import BEZEL_LIMIT
+from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
+from device.vision.liveness.cues import FrameCues
+from device.vision.liveness.light import (
+    BLUR_LIMIT,
+    BURNT_LIMIT,
+    CONTEXT_LIMIT,
+    GREY_LIMIT,
+    LOW_LIGHT_LIMIT,
+    NOISE_LIMIT,
+)
+from device.vision.liveness.planarity import PlanarityGate
+from device.vision.liveness.prompts import PromptCourses
+from device.vision.pack import Pack
+from device.wiring.models import Vision, has_passive
+
+LIMITS = CueLimits(
+    bezel=BEZEL_LIMIT,
+    burnt=BURNT_LIMIT,
+    chroma=GREY_LIMIT,
+    brightness=LOW_LIGHT_LIMIT,
+    noise=NOISE_LIMIT,
+    context=CONTEXT_LIMIT,
+    sharpness=BLUR_LIMIT,
+)
+
+
+def liveness_rules(config: Config, pack: Pack) -> LivenessRules:
+    """What the door asks for. Raises ConfigError where the pack cannot give it."""
+    liveness, level = config.liveness, Level(config.liveness.level)
+    if level is Level.HIGH and not has_passive(pack):
+        raise ConfigError(
+            f"liveness.level high needs the passive networks, and the pack {pack.manifest.pack} has none",
+            hint="build and configure the pack door-plus, or set liveness.level: standard",
+        )
+    return LivenessRules(
+        level=level,
+        passive=PassiveRules(
+            samples=liveness.passive_samples,
+            accept=liveness.passive_accept,
+            veto=liveness.passive_veto,
+            max_gap_s=liveness.max_gap_s,
+            heeded=heeded_by(level),
+        ),
+        within_s=liveness.passive_within_s,
+        max_yaw_deg=liveness.passive_max_yaw_deg,
+        max_roll_deg=liveness.passive_max_roll_deg,
+        steps=liveness.steps,
+        steps_undecided=liveness.steps_undecided,
+        limits=LIMITS,
+    )
+
+
+def proof_maker(
+    vision: Vision,
+    config: Config,
+    *,
+    rng: random.Random | None = None,
+    make_gate: Callable[[], TurnGate] | None = None,
+) -> Callable[[], LivenessProof]:
+    """Makes a fresh proof of life for each visit; all of one door share the memory of the courses that were asked.
+
+    Args:
+        vision: The loaded models.
+        config: The configuration.
+        rng: Draws the prompts; the system's random source unless a test repeats a scene.
+        make_gate: Judges turns; :class:`PlanarityGate` unless a test needs a control.
+
+    Raises:
+        ConfigError: The pack cannot give what the configuration asks for.
+    """
+    rules = liveness_rules(config, vision.pack)
+    courses = PromptCourses(rng if rng is not None else random.SystemRandom())
+    reader = FrameCues(vision.passive)
+
+    def challenge(steps: int) -> HeadTurnChallenge:
+        gate = make_gate() if make_gate is not None else PlanarityGate(config.liveness)
+        return HeadTurnChallenge(config.liveness, gate=gate, prompts=courses.draw(steps))
+
+    return lambda: LivenessProof(rules, reader=reader, challenge=challenge)

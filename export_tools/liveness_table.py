@@ -1,0 +1,107 @@
+"""The table of docs/liveness.md, asked from the very rules that decide at the door.
+
+python -m export_tools.liveness_table --write
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from device.access.liveness import (
+    BLINDING,
+    FRAMING,
+    CueLimits,
+    Level,
+    LivenessRules,
+    Move,
+    PassiveRules,
+    Ruling,
+    Standpoint,
+    heeded_by,
+    rule,
+)
+from device.config import LivenessConfig
+from device.errors import UsageError
+from device.types import PassiveVerdict
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "liveness.md"
+BEGIN: Final = "<!-- table: python -m export_tools.liveness_table --write -->"
+END: Final = "<!-- end of table -->"
+#: Every kind of case once, in the order in which a visit meets them.
+CASES: Final = (
+    ("no passive networks in the pack", Standpoint(PassiveVerdict.ABSENT)),
+    ("fewer than K answers so far", Standpoint(PassiveVerdict.GATHERING)),
+    ("fewer than K answers, time is up", Standpoint(PassiveVerdict.GATHERING, late=True)),
+    ("spoof", Standpoint(PassiveVerdict.SPOOF)),
+    ("live", Standpoint(PassiveVerdict.LIVE)),
+    ("anything but spoof, in pictures that blind the networks", Standpoint(PassiveVerdict.LIVE, doubts=BLINDING)),
+    ("live, with a bezel or several faces", Standpoint(PassiveVerdict.LIVE, doubts=FRAMING)),
+    ("live, but left undecided or failed a moment ago", Standpoint(PassiveVerdict.LIVE, owes=True)),
+    ("undecided", Standpoint(PassiveVerdict.UNDECIDED)),
+    ("undecided, time is up", Standpoint(PassiveVerdict.UNDECIDED, late=True)),
+    ("undecided, with a bezel or several faces", Standpoint(PassiveVerdict.UNDECIDED, doubts=FRAMING)),
+    ("undecided, and left undecided or failed a moment ago", Standpoint(PassiveVerdict.UNDECIDED, owes=True)),
+)
+
+
+def shipped_rules(level: Level) -> LivenessRules:
+    """The rules of the default configuration at this level; the limits of the cues do not matter to the table."""
+    config = LivenessConfig()
+    return LivenessRules(
+        level=level,
+        passive=PassiveRules(
+            samples=config.passive_samples,
+            accept=config.passive_accept,
+            veto=config.passive_veto,
+            max_gap_s=config.max_gap_s,
+            heeded=heeded_by(level),
+        ),
+        within_s=config.passive_within_s,
+        max_yaw_deg=config.passive_max_yaw_deg,
+        max_roll_deg=config.passive_max_roll_deg,
+        steps=config.steps,
+        steps_undecided=config.steps_undecided,
+        limits=CueLimits(bezel=0, burnt=0, chroma=0, brightness=0, noise=0, context=0, sharpness=0),
+    )
+
+
+def table() -> str:
+    """Markdown, one row per case, one column per level."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "| the passive networks say | " + " | ".join(f"`{level}`" for level in Level) + " |"
+    yield "|---" * (len(Level) + 1) + "|"
+    for name, case in CASES:
+        yield f"| {name} | " + " | ".join(_told(rule(case, shipped_rules(level))) for level in Level) + " |"
+
+
+def _told(ruling: Ruling) -> str:
+    if ruling.move is Move.CHALLENGE:
+        return f"{ruling.steps} head turns"
+    return f"refuse: `{ruling.reason}`" if ruling.move is Move.REFUSE else str(ruling.move)
+
+
+def page_with(text: str) -> str:
+    """The page with today's table in its place. Raises UsageError where it has no place for one."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UsageError(f"{PAGE} has no place for the table", hint=f"it stands between {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{table()}{END}{after}"
+
+
+def main() -> None:
+    """Print the table, or write it into its page."""
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        sys.stdout.write(table())
+
+
+if __name__ == "__main__":
+    main()

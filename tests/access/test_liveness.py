@@ -1,0 +1,280 @@
+"""The liveness policy: two things accept, everything else asks for more or refuses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.access.liveness import (
+    BLINDING,
+    FRAMING,
+    CueLimits,
+    Level,
+    LivenessRules,
+    Move,
+    PassiveRules,
+    PassiveTest,
+    Ruling,
+    Standpoint,
+    doubts_about,
+    heeded_by,
+    objection,
+    rule,
+)
+from device.errors import ModelError
+from device.types import Cues, Doubt, PassiveVerdict, Reason
+
+LIMITS = CueLimits(bezel=2.0, burnt=0.3, chroma=4.0, brightness=60.0, noise=0.03, context=2.0, sharpness=6.0)
+PASSIVE = PassiveRules(samples=5, accept=0.8, veto=0.2, max_gap_s=0.33)
+GOOD = Cues(
+    live=0.99, faces=1, bezel=0.5, burnt=0.01, chroma=20.0, brightness=120.0, noise=0.01, context=4.0, sharpness=60.0
+)
+NONE: frozenset[Doubt] = frozenset()
+
+
+def rules(level: Level = Level.STANDARD) -> LivenessRules:
+    return LivenessRules(
+        level=level,
+        passive=replace(PASSIVE, heeded=heeded_by(level)),
+        within_s=3.0,
+        max_yaw_deg=15.0,
+        max_roll_deg=20.0,
+        steps=3,
+        steps_undecided=2,
+        limits=LIMITS,
+    )
+
+
+def answered(*answers: float, every_s: float = 0.13, doubts: frozenset[Doubt] = NONE) -> PassiveTest:
+    found = PassiveTest(PASSIVE)
+    for number, live in enumerate(answers):
+        found.add(1.0 + number * every_s, live, doubts)
+    return found
+
+
+levels = st.sampled_from(list(Level))
+verdicts = st.sampled_from(list(PassiveVerdict))
+doubt_sets = st.frozensets(st.sampled_from(list(Doubt)))
+cases = st.builds(Standpoint, passive=verdicts, doubts=doubt_sets, late=st.booleans(), owes=st.booleans())
+
+# ---- The ruling
+
+
+@given(levels, cases)
+def test_only_live_networks_without_a_blinding_doubt_or_a_debt_accept(level: Level, case: Standpoint) -> None:
+    """And at level high nothing does."""
+    if rule(case, rules(level)).move is Move.ACCEPT:
+        assert case.passive is PassiveVerdict.LIVE
+        assert not case.doubts & BLINDING
+        assert not case.owes
+        assert level is not Level.HIGH
+        assert level is Level.CONVENIENCE or not case.doubts
+
+
+@given(levels, cases, doubt_sets)
+def test_a_further_doubt_never_makes_an_acceptance(level: Level, case: Standpoint, more: frozenset[Doubt]) -> None:
+    """No cue accepts."""
+    doubted = replace(case, doubts=case.doubts | more)
+    if rule(doubted, rules(level)).move is Move.ACCEPT:
+        assert rule(case, rules(level)).move is Move.ACCEPT
+
+
+@given(cases)
+def test_a_higher_level_never_asks_for_less(case: Standpoint) -> None:
+    """Accepted by a level means accepted by every lower one; and challenges do not get shorter."""
+    strictness = {Move.ACCEPT: 0, Move.WAIT: 1, Move.CHALLENGE: 1, Move.REFUSE: 2}
+    rulings = [rule(case, rules(level)) for level in Level]
+    for lower, higher in pairwise(rulings):
+        assert strictness[lower.move] <= strictness[higher.move]
+        if lower.move is Move.CHALLENGE and higher.move is Move.CHALLENGE:
+            assert lower.steps <= higher.steps
+
+
+@given(levels, cases)
+def test_every_challenge_has_at_least_two_steps_and_every_refusal_a_reason(level: Level, case: Standpoint) -> None:
+    """And nothing else has either."""
+    ruling = rule(case, rules(level))
+    assert (ruling.steps >= 2) == (ruling.move is Move.CHALLENGE)
+    assert (ruling.steps == 0) == (ruling.move is not Move.CHALLENGE)
+    assert (ruling.reason is not None) == (ruling.move is Move.REFUSE)
+    assert ruling.reason is not Reason.GRANTED
+
+
+@given(levels, cases)
+def test_a_case_whose_time_is_up_is_never_left_waiting(level: Level, case: Standpoint) -> None:
+    """Except with doubts that this level ignores, where it is asked too."""
+    assert rule(replace(case, late=True), rules(level)).move is not Move.WAIT
+
+
+@pytest.mark.parametrize("level", [Level.CONVENIENCE, Level.STANDARD])
+def test_without_the_networks_three_turns_are_always_asked(level: Level) -> None:
+    assert rule(Standpoint(PassiveVerdict.ABSENT), rules(level)) == Ruling(Move.CHALLENGE, steps=3)
+
+
+def test_level_high_without_the_networks_refuses() -> None:
+    """It does not start without them; should they vanish, nobody is alive."""
+    assert rule(Standpoint(PassiveVerdict.ABSENT), rules(Level.HIGH)).move is Move.REFUSE
+
+
+@given(levels, doubt_sets, st.booleans(), st.booleans())
+def test_a_spoof_is_always_refused(level: Level, doubts: frozenset[Doubt], late: bool, owes: bool) -> None:
+    """Whatever else is in the picture."""
+    case = Standpoint(PassiveVerdict.SPOOF, doubts, late, owes)
+    assert rule(case, rules(level)) == Ruling(Move.REFUSE, reason=Reason.VETOED)
+    assert objection(case, rules(level)) is Reason.VETOED
+
+
+@given(levels, cases)
+def test_during_the_challenge_the_networks_can_only_object(level: Level, case: Standpoint) -> None:
+    found = objection(case, rules(level))
+    assert found in (None, Reason.VETOED, Reason.POOR_QUALITY)
+    if level is Level.HIGH and case.doubts & BLINDING:
+        assert found is not None
+
+
+def test_the_policy_cannot_know_who_somebody_is() -> None:
+    """Nothing in what it may look at names a person, a similarity or a vote."""
+    names = {field.name for value in (Standpoint, LivenessRules, Cues) for field in fields(value)}
+    assert not names & {"person", "claimed", "claim", "similarity", "candidates", "votes", "embedding", "name"}
+
+
+# ---- The doubts
+
+
+def test_a_good_frame_raises_no_doubt() -> None:
+    """The control."""
+    assert doubts_about(GOOD, LIMITS) == NONE
+
+
+@pytest.mark.parametrize(
+    ("change", "doubt"),
+    [
+        ({"faces": 2}, Doubt.SEVERAL_FACES),
+        ({"bezel": 2.0}, Doubt.BEZEL),
+        ({"burnt": 0.3}, Doubt.BURNT_BACKGROUND),
+        ({"chroma": 3.9}, Doubt.GREY),
+        ({"brightness": 59.0}, Doubt.LOW_LIGHT),
+        ({"noise": 0.03}, Doubt.NOISE),
+        ({"context": 1.9}, Doubt.LITTLE_CONTEXT),
+        ({"sharpness": 5.9}, Doubt.BLUR),
+    ],
+)
+def test_each_cue_raises_its_own_doubt_and_no_other(change: dict[str, float], doubt: Doubt) -> None:
+    assert doubts_about(replace(GOOD, **change), LIMITS) == {doubt}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cue", ["bezel", "burnt", "chroma", "brightness", "noise", "context", "sharpness"])
+def test_a_cue_that_is_no_number_is_a_doubt(cue: str) -> None:
+    assert doubts_about(replace(GOOD, **{cue: math.nan}), LIMITS)  # type: ignore[arg-type]
+
+
+# ---- The sequential test
+
+
+def test_more_than_half_of_k_live_answers_settle_the_median() -> None:
+    """Three of five; two do not."""
+    assert answered(0.9, 0.9).verdict is PassiveVerdict.GATHERING
+    assert answered(0.9, 0.9, 0.9).verdict is PassiveVerdict.LIVE
+    assert answered(0.1, 0.1, 0.1).verdict is PassiveVerdict.SPOOF
+    assert answered(0.9, 0.5, 0.9, 0.1).verdict is PassiveVerdict.GATHERING
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=5, max_size=5))
+def test_a_verdict_told_early_is_the_verdict_of_all_k(answers: list[float]) -> None:
+    """The median of all five lies where the early verdict said."""
+    early = next(
+        (v for n in range(1, 5) if (v := answered(*answers[:n]).verdict) is not PassiveVerdict.GATHERING), None
+    )
+    middle = sorted(answers)[2]
+    whole = (
+        PassiveVerdict.SPOOF
+        if middle <= PASSIVE.veto
+        else PassiveVerdict.LIVE
+        if middle >= PASSIVE.accept
+        else PassiveVerdict.UNDECIDED
+    )
+    assert answered(*answers).verdict is whole
+    assert early in (None, whole)
+
+
+def test_the_median_decides_and_not_the_mean() -> None:
+    """Two slips of five cost nothing; three do."""
+    assert answered(0.9, 0.0, 0.9, 0.0, 0.9).verdict is PassiveVerdict.LIVE
+    assert answered(0.1, 1.0, 0.1, 1.0, 0.1).verdict is PassiveVerdict.SPOOF
+    assert answered(0.5, 1.0, 0.5, 1.0, 0.5).verdict is PassiveVerdict.UNDECIDED
+
+
+def test_a_gap_voids_what_spoke_for_life() -> None:
+    """Another face could have been there: as many answers are needed again, in one run."""
+    found = answered(0.9, 0.9, 0.9, 0.9, 0.9)
+    last_s = found.sampled_s or 0.0
+    for number in range(3):
+        found.add(last_s + 0.34 + number * 0.13, 0.9, NONE)
+        assert found.verdict is (PassiveVerdict.LIVE if number == 2 else PassiveVerdict.UNDECIDED)
+
+
+def test_a_gap_does_not_void_what_speaks_for_a_spoof() -> None:
+    """Turning away in between helps nobody."""
+    assert answered(*[0.05] * 5, every_s=1.0).verdict is PassiveVerdict.SPOOF
+
+
+def test_a_doubt_stands_while_three_of_the_last_k_frames_raised_it() -> None:
+    grey = frozenset({Doubt.GREY})
+    found = answered(0.9, 0.9, doubts=grey)
+    assert found.doubts == NONE
+    found.add(1.3, 0.9, grey)
+    assert found.doubts == grey
+    for number in range(3):
+        found.add(1.4 + 0.1 * number, 0.9, NONE)
+    assert found.doubts == NONE
+
+
+@pytest.mark.parametrize("doubt", list(Doubt))
+def test_a_doubted_frame_never_speaks_for_life(doubt: Doubt) -> None:
+    """Not even where too few raised the doubt for it to stand; unless the level does not mind it."""
+    found, minding_less = PassiveTest(PASSIVE), PassiveTest(replace(PASSIVE, heeded=heeded_by(Level.CONVENIENCE)))
+    for number, doubts in enumerate([frozenset({doubt}), frozenset({doubt}), NONE, NONE]):
+        for test in (found, minding_less):
+            test.add(1.0 + 0.1 * number, 0.9, doubts)
+    assert found.verdict is PassiveVerdict.GATHERING
+    assert (minding_less.verdict is PassiveVerdict.LIVE) == (doubt in FRAMING)
+
+
+@pytest.mark.parametrize("doubt", sorted(BLINDING, key=str))
+def test_what_blinds_the_networks_voids_their_veto(doubt: Doubt) -> None:
+    """Living people are rejected in such pictures; a bezel blinds nobody."""
+    assert answered(0.0, 0.0, 0.0, doubts=frozenset({doubt})).verdict is PassiveVerdict.GATHERING
+    assert answered(0.0, 0.0, 0.0, doubts=FRAMING).verdict is PassiveVerdict.SPOOF
+
+
+@pytest.mark.parametrize("live", [math.nan, math.inf, -0.01, 1.01])
+def test_what_is_no_probability_is_a_broken_model(live: float) -> None:
+    with pytest.raises(ModelError):
+        answered(live)
+
+
+@pytest.mark.parametrize("captured_s", [1.0, 0.9, math.nan, math.inf])
+def test_an_answer_must_follow_the_last_one(captured_s: float) -> None:
+    found = answered(0.9)
+    with pytest.raises(ModelError):
+        found.add(captured_s, 0.9, NONE)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 2.0), st.floats(0.0, 1.0)), max_size=40))
+def test_live_needs_most_of_k_answers_no_further_apart_than_the_gap(samples: list[tuple[float, float]]) -> None:
+    """Whatever came before."""
+    found, times, answers = PassiveTest(PASSIVE), [0.0], []
+    for gap_s, live in samples:
+        times.append(times[-1] + gap_s)
+        answers.append(live)
+        found.add(times[-1], live, NONE)
+        if found.verdict is PassiveVerdict.LIVE:
+            run = 1
+            while run < min(5, len(answers)) and times[-run] - times[-run - 1] <= PASSIVE.max_gap_s:
+                run += 1
+            assert sum(answer >= PASSIVE.accept for answer in answers[-run:]) >= 3

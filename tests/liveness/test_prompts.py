@@ -1,0 +1,48 @@
+"""Which turns are asked: unknowable, and never the same course again."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.vision.liveness.prompts import PromptCourses
+from device.vision.liveness.steps import ANSWERS
+
+
+def courses(seed: int) -> PromptCourses:
+    return PromptCourses(random.Random(seed))  # noqa: S311  # repeatable
+
+
+@given(st.integers(), st.lists(st.integers(2, 5), min_size=2, max_size=30))
+def test_no_course_begins_as_the_last_one_did(seed: int, lengths: list[int]) -> None:
+    """Of whatever lengths: a recording of the last visit never answers this one."""
+    drawn = [one_door.draw(steps) for one_door in [courses(seed)] for steps in lengths]
+    assert all(one[: len(other)] != other[: len(one)] for one, other in pairwise(drawn))
+
+
+@given(st.integers(), st.integers(2, 5))
+def test_a_course_has_its_length_and_no_prompt_twice_in_a_row(seed: int, steps: int) -> None:
+    course = courses(seed).draw(steps)
+    assert len(course) == steps
+    assert set(course) <= set(ANSWERS)
+    assert all(one is not other for one, other in pairwise(course))
+
+
+def test_every_course_of_two_is_drawn_and_none_much_more_often() -> None:
+    """Twelve of them; 6,000 draws give 500 each, with a standard deviation of 21."""
+    door = courses(1)
+    drawn = [door.draw(2) for _ in range(6000)]
+    counts = [drawn.count(course) for course in set(drawn)]
+    assert len(counts) == 12
+    assert max(counts) < 620
+    assert min(counts) > 380
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_a_course_of_one_prompt_is_none(steps: int) -> None:
+    with pytest.raises(ValueError, match="guessed"):
+        courses(1).draw(steps)
