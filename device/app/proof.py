@@ -53,6 +53,17 @@ class CueReader(Protocol):
         """The numbers of one face of a frame. Raises ModelError."""
 
 
+class EyeWatch(Protocol):
+    """Counts the blinks of one track."""
+
+    @property
+    def blinks(self) -> int:
+        """So far."""
+
+    def look(self, frame: Frame, face: Face) -> None:
+        """Take one frame. Raises ModelError."""
+
+
 class Challenge(Protocol):
     """Judges head turns, frame by frame; :class:`device.vision.liveness.challenge.HeadTurnChallenge`."""
 
@@ -67,6 +78,7 @@ class LivenessProof:
         rules: What this door asks for.
         reader: Measures the cues of compared frames.
         challenge: Begins a challenge of so many head turns.
+        eyes: Counts blinks for the evidence; None where they are not counted.
         policy: Decides what is asked next; another one only where policies are compared.
     """
 
@@ -76,11 +88,13 @@ class LivenessProof:
         *,
         reader: CueReader,
         challenge: Callable[[int], Challenge],
+        eyes: EyeWatch | None = None,
         policy: Policy = rule,
     ) -> None:
         self._rules = rules
         self._reader = reader
         self._begin_challenge = challenge
+        self._eyes = eyes
         self._policy = policy
         self._test = PassiveTest(rules.passive)
         self._challenge: Challenge | None = None
@@ -111,6 +125,8 @@ class LivenessProof:
             self._track, self._seen_s = face.track, face.captured_s
             if math.isnan(self._began_s):
                 self._began_s = face.captured_s
+            if self._eyes is not None:
+                self._eyes.look(scene.frame, face)
             if vouched_s == face.captured_s and self._upright(face):
                 self._sample(scene, face)
             self._rule(face, owes_challenge=owes_challenge)
@@ -195,4 +211,5 @@ class LivenessProof:
             level=str(self._rules.level),
             passive=PassiveEvidence(self._verdict, test.samples, test.median) if self._reader.passive else None,
             doubts=tuple(sorted(self._doubts | test.doubts, key=str)),
+            blinks=self._eyes.blinks if self._eyes is not None else None,
         )

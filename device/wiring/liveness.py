@@ -12,6 +12,7 @@ from device.errors import ConfigError
 from device.vision.liveness.bezel import BEZEL_LIMIT
 from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
 from device.vision.liveness.cues import FrameCues
+from device.vision.liveness.eyes import BlinkWatch
 from device.vision.liveness.light import (
     BLUR_LIMIT,
     BURNT_LIMIT,
@@ -88,4 +89,8 @@ def proof_maker(
         gate = make_gate() if make_gate is not None else PlanarityGate(config.liveness)
         return HeadTurnChallenge(config.liveness, gate=gate, prompts=courses.draw(steps))
 
-    return lambda: LivenessProof(rules, reader=reader, challenge=challenge)
+    def prove() -> LivenessProof:
+        eyes = BlinkWatch(vision.eyes) if vision.eyes is not None else None
+        return LivenessProof(rules, reader=reader, challenge=challenge, eyes=eyes)
+
+    return prove

@@ -24,6 +24,7 @@ from device.vision.backends.onnx import OnnxSession
 from device.vision.backends.tensorrt import TensorRtSession
 from device.vision.detector import BlazeFaceDetector, FaceDetector
 from device.vision.embedder import FaceEmbedder
+from device.vision.iris import EyeReader
 from device.vision.landmarks import FaceMesh
 from device.vision.liveness.passive import PassiveScorer
 from device.vision.manifest import PAD_ROLES, Family, ModelEntry, Role
@@ -178,6 +179,7 @@ class Vision:
     mesh: FaceMesh
     embedder: FaceEmbedder
     passive: PassiveScorer | None = None
+    eyes: EyeReader | None = None
 
     def pipeline(self) -> VisionPipeline:
         """A pipeline for one camera."""
@@ -222,7 +224,7 @@ def make_embedder(session: InferenceSession, entry: ModelEntry) -> FaceEmbedder:
 
 
 def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None = None) -> Vision:
-    """Load the models that the door needs (iris is not among them); the passive networks where the pack has them.
+    """Load the models that the door needs: the passive networks where the pack has them, iris where blinks are counted.
 
     Args:
         pack: Where the models are.
@@ -247,4 +249,5 @@ def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None
         mesh=FaceMesh(session("landmarks")),
         embedder=make_embedder(session("embedder"), pack.model("embedder")),
         passive=PassiveScorer(*map(session, PAD_ROLES)) if has_passive(pack) else None,
+        eyes=EyeReader(session("iris")) if config.liveness.count_blinks else None,
     )

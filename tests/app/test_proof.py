@@ -108,6 +108,7 @@ class Stand:
     yaw_deg: float = 0.0
     begun: list[Turns] = field(default_factory=list)
     policy: Any = None
+    eyes: Any = None
 
     def __post_init__(self) -> None:
         def challenge(steps: int) -> Turns:
@@ -115,7 +116,7 @@ class Stand:
             return self.begun[-1]
 
         more = {} if self.policy is None else {"policy": self.policy}
-        self.proof = LivenessProof(self.rules, reader=self.reader, challenge=challenge, **more)
+        self.proof = LivenessProof(self.rules, reader=self.reader, challenge=challenge, eyes=self.eyes, **more)
 
     def frame(self, *, after_s: float = 1 / 30, compared: bool | None = None) -> LivenessStatus:
         """One more."""
@@ -351,3 +352,35 @@ def test_proven_always_rests_on_k_live_answers_or_on_a_passed_challenge(
             assert passive.verdict is not PassiveVerdict.SPOOF
             challenged = bool(stand.begun) and stand.begun[-1].seen >= stand.begun[-1].frames
             assert challenged or (passive.verdict is PassiveVerdict.LIVE and level is not Level.HIGH)
+
+
+# ---- Blinks
+
+
+@dataclass
+class Eyes:
+    """Blinks at every tenth frame."""
+
+    seen: int = 0
+
+    @property
+    def blinks(self) -> int:
+        """So far."""
+        return self.seen // 10
+
+    def look(self, frame: Frame, face: Face) -> None:  # noqa: ARG002  # the watch's own signature
+        """One frame."""
+        self.seen += 1
+
+
+def test_blinks_stand_in_the_evidence_and_decide_nothing() -> None:
+    """However often somebody blinks: a spoof is vetoed, an undecided face is asked, at the same time as without."""
+    for reader in (Reader(SPOOF), Reader(UNSURE)):
+        found = []
+        for eyes in (None, Eyes()):
+            reader.asked = 0
+            stand = Stand(reader, eyes=eyes)
+            status = stand.watch(4.0)
+            found.append((status.state, status.reason, len(stand.begun), stand.now_s))
+            assert status.evidence.blinks == (None if eyes is None else eyes.blinks)
+        assert found[0] == found[1]
