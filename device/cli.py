@@ -1,6 +1,6 @@
 """`doorward`: the command line.
 
-    doorward run | demo | check | status | enroll | people ... | identify | audit ... | bench
+    doorward run | demo | check | status | enroll | people ... | identify | audit ... | bench | pad-test | pad-report
 
 Everything that goes wrong ends here: one line on what happened, one on what to do, and the exit code of the error's
 class (:mod:`device.errors`); 130 when interrupted, 70 for a mistake in the program itself.
@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from device.commands import audit, check, demo, enroll, identify, people, status
+from device.commands import audit, check, demo, enroll, identify, pad_report, pad_test, people, status
 from device.commands import run as run_verb
 from device.commands.bench import verb as bench
 from device.commands.invocation import DEFAULT_STATE, Invocation, need_verb
@@ -27,7 +27,10 @@ from device.commands.output import complain, say
 from device.errors import DoorwardError, UsageError
 
 #: The one place where verbs are registered: each module adds its own.
-VERBS = tuple(verb.register for verb in (run_verb, demo, check, status, enroll, people, identify, audit, bench))
+VERBS = tuple(
+    verb.register
+    for verb in (run_verb, demo, check, status, enroll, people, identify, audit, bench, pad_test, pad_report)
+)
 
 _INTERNAL = 70
 _INTERRUPTED = 130

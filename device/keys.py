@@ -33,12 +33,14 @@ class StateKeys:
         database: Raw SQLCipher key, 32 bytes.
         pack_mac: HMAC key for pack manifests, 32 bytes.
         evaluation_cache: HMAC key for embeddings kept from one evaluation to the next, 32 bytes.
+        report_seed: Ed25519 private key that signs what this device reports about itself, 32 bytes (RFC 8032).
         check: HMAC-SHA256 over a fixed word, stored beside the database: tells a wrong key from a damaged file.
     """
 
     database: bytes = field(repr=False)
     pack_mac: bytes = field(repr=False)
     evaluation_cache: bytes = field(repr=False)
+    report_seed: bytes = field(repr=False)
     check: bytes = field(repr=False)
 
     @classmethod
@@ -55,6 +57,7 @@ class StateKeys:
             database=_derive(state_key, "database"),
             pack_mac=_derive(state_key, "pack-manifest"),
             evaluation_cache=_derive(state_key, "evaluation-cache"),
+            report_seed=_derive(state_key, "report-signature"),
             check=tag.finalize(),
         )
 

@@ -1,0 +1,211 @@
+"""One presentation, judged as the door judges its visits, with nothing behind it that could open.
+
+The order is that of :mod:`device.app.visit`: nearest face -> compare -> liveness sample -> vote -> decide; a test holds
+both to the same answers. What a door carries from one presentation to the next is left out, so that each is judged
+alone: nobody has failed, nobody is locked out, nobody was let in a moment ago. Within one presentation a face is
+remembered as the door would: who leaves undecided and comes back is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from device.access.decide import Circumstances, decide
+from device.access.face_memory import FaceMemory, Standing
+from device.access.nearest import candidate, is_nearest
+from device.app.roster import Roster
+from device.app.visitor import ProofOfLife, Visitor, VisitRules
+from device.errors import ModelError
+from device.interfaces import Clock, Signals
+from device.types import Decision, Embedding, Face, Frame, Reason, Scene, Signal
+from device.vision.pipeline import VisionPipeline
+from device.vision.repeats import Repeats
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a presentation came to.
+
+    Attributes:
+        decision: The door's.
+        responded: Whether a frame was compared.
+        proven: Whether the proof of life passed at some frame.
+        seconds: From the beginning to the decision.
+    """
+
+    decision: Decision
+    responded: bool
+    proven: bool
+    seconds: float
+
+
+class Trial:
+    """Watches one presentation. Used once, by one thread.
+
+    Args:
+        vision: A pipeline that has seen nothing yet.
+        roster: Who is enrolled.
+        prove: Makes a fresh proof of life for each track.
+        signals: Tells the person what to do.
+        clock: Monotonic time of the frames, wall time of the rules.
+        rules: The numbers of a visit.
+    """
+
+    def __init__(
+        self,
+        *,
+        vision: VisionPipeline,
+        roster: Roster,
+        prove: Callable[[], ProofOfLife],
+        signals: Signals,
+        clock: Clock,
+        rules: VisitRules,
+    ) -> None:
+        self._vision = vision
+        self._roster = roster
+        self._prove = prove
+        self._signals = signals
+        self._clock = clock
+        self._rules = rules
+        self._repeats = Repeats()
+        self._memory = FaceMemory(rules.memory, agrees=self._same_face)
+        self._visit: Visitor | None = None
+        self._responded = self._proven = False
+
+    def judge(self, frames: Iterable[Frame | None], *, limit_s: float) -> Judged:
+        """Watch until something is decided, at most so long.
+
+        Args:
+            frames: Of the camera; None where none came for a moment. Their end is the end of the presentation.
+            limit_s: Then it is decided on what there is.
+
+        Raises:
+            CameraError: The camera is lost.
+            ModelError: A model failed before there was a face.
+        """
+        began_s = self._clock.monotonic()
+        decision: Decision | None = None
+        late = False
+        for frame in frames:
+            decision = None if frame is None else self._watch(frame)
+            if decision is not None:
+                break
+            late = not self._clock.monotonic() - began_s < limit_s
+            if late:
+                break
+        if decision is None:
+            decision = self._decision(self._visit, self._unfinished() if late else Reason.LEFT)
+        self._signals.show(Signal.GRANTED if decision.granted else Signal.DENIED)
+        return Judged(decision, self._responded, self._proven, self._clock.monotonic() - began_s)
+
+    def _watch(self, frame: Frame) -> Decision | None:
+        if self._repeats(frame.image):
+            return None
+        scene = self._vision.observe(frame)
+        current = self._visit.track if self._visit is not None else None
+        face = candidate(scene, current=current, takeover_ratio=self._rules.takeover_ratio)
+        asked = self._visit is not None and self._visit.asked
+        left = self._end_if_left(scene, face)
+        if left is not None and asked:
+            return left
+        if face is None or (self._visit is not None and face.track != self._visit.track):
+            return None
+        if self._visit is None:
+            self._visit = Visitor(face, self._prove, self._rules)
+        visit = self._visit
+        visit.face = face
+        reason = self._consider(visit, frame, face, scene)
+        self._responded = self._responded or visit.first is not None
+        self._proven = self._proven or visit.proven
+        if reason is None:
+            self._signals.show(visit.signal)
+            return None
+        return self._decision(visit, reason)
+
+    def _consider(self, visit: Visitor, frame: Frame, face: Face, scene: Scene) -> Reason | None:
+        try:
+            if visit.due(face):
+                embedding = self._vision.embed(frame, face)
+                visit.compared(face, embedding, self._roster.search(embedding, k=2))
+                standing = self._memory.standing(embedding, now_s=self._clock.monotonic())
+                if standing is Standing.OWES_CHALLENGE:
+                    visit.owes_challenge = True
+            if visit.exchanged(face):
+                return Reason.FACE_CHANGED
+            if visit.first is None:
+                return Reason.POOR_QUALITY if face.captured_s - visit.began_s >= self._rules.patience_s else None
+            visit.sample(scene, face)
+        except ModelError:
+            _log.exception("a model failed during a try")
+            return Reason.MODEL_ERROR
+        return self._verdict(visit, face, scene) if visit.ripe(face.captured_s) else None
+
+    def _verdict(self, visit: Visitor, face: Face, scene: Scene) -> Reason:
+        claim = visit.claim
+        case = Circumstances(
+            liveness=visit.liveness,
+            votes=tuple(visit.votes),
+            person=self._roster.person(claim) if claim is not None else None,
+            nearest=is_nearest(face, scene),
+            cooling=False,
+            now_s=self._clock.monotonic(),
+            wall=self._clock.wall(),
+            wall_trusted=self._clock.wall_trusted(),
+        )
+        return decide(case, self._rules.decision)
+
+    def _unfinished(self) -> Reason:
+        """Why nothing was decided in time."""
+        visit = self._visit
+        if visit is not None and visit.first is None:
+            return Reason.POOR_QUALITY
+        return Reason.UNSETTLED if visit is not None and visit.proven else Reason.NO_RESPONSE
+
+    def _end_if_left(self, scene: Scene, face: Face | None) -> Decision | None:
+        """The end of a visit without a judgement; whoever was not asked anything may come back within the try."""
+        visit = self._visit
+        if visit is None:
+            if face is None:
+                self._signals.show(Signal.IDLE)
+            return None
+        if face is not None and face.track == visit.track:
+            return None
+        if any(other.track == visit.track for other in scene.faces):
+            reason = Reason.NOT_NEAREST
+        elif face is not None or scene.frame.captured_s - visit.face.captured_s >= self._rules.left_after_s:
+            reason = Reason.LEFT
+        else:
+            return None
+        self._visit = None
+        if visit.first is not None and visit.undecided:
+            self._memory.undecided(visit.first, now_s=self._clock.monotonic())
+        return self._decision(visit, reason)
+
+    def _same_face(self, one: Embedding, other: Embedding) -> bool:
+        # Written so that NaN or another model disagrees.
+        return one.model == other.model and float(one.vector @ other.vector) >= self._rules.same_face
+
+    def _decision(self, visit: Visitor | None, reason: Reason) -> Decision:
+        claim = visit.claim if visit is not None else None
+        last = visit.newest if visit is not None else None
+        now_s = self._clock.monotonic()
+        return Decision(
+            reason=reason,
+            person=claim if reason is Reason.GRANTED else None,
+            claimed=claim,
+            similarity=last.similarity if last is not None else None,
+            runner_up=last.runner_up if last is not None else None,
+            votes=sum(vote.person == claim for vote in visit.votes) if visit is not None and claim is not None else 0,
+            track=visit.track if visit is not None else 0,
+            frame_number=last.frame_number if last is not None else 0,
+            captured_s=last.captured_s if last is not None else now_s,
+            decided_s=now_s,
+            first_usable_s=visit.first_usable_s if visit is not None else None,
+            claimed_s=visit.claimed_s if visit is not None else None,
+            liveness=visit.liveness.evidence if visit is not None and visit.liveness is not None else None,
+            quality=visit.face.quality.reasons if visit is not None else (),
+        )
