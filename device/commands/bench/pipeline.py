@@ -73,6 +73,7 @@ class PipelineCost:
         frames: Frames that were timed.
         frames_per_second: Frames over their time.
         model_runs: Bare model runs that were replayed.
+        liveness_ms: Whole proof of life, mean over the frames that showed a face: networks, cues, corners, rules.
     """
 
     stages: dict[str, Spread]
@@ -81,6 +82,7 @@ class PipelineCost:
     frames: int
     frames_per_second: float
     model_runs: int
+    liveness_ms: float | None
 
 
 class Rigs:
@@ -124,6 +126,7 @@ class Rigs:
                 detector=cast("Any", Stage(vision.detector, watch, detect="detect")),
                 mesh=cast("Any", Stage(vision.mesh, watch, locate="landmarks")),
                 embedder=cast("Any", Stage(vision.embedder, watch, embed="embed", embed_chip="embed")),
+                passive=cast("Any", Stage(vision.passive, watch, score="passive")) if vision.passive else None,
             )
             roster = cast("Any", Stage(roster, watch, search="search"))
         keeper = make_doorkeeper(
@@ -183,13 +186,16 @@ def measure(rigs: Rigs, frames: Sequence[Frame], *, passes: int, only_with_runs:
             counted += counts
         ratios.append((whole.total_s("frame") - before[0]) / max(bare.total_s("run") - before[1], 1e-9))
     total_s = whole.total_s("frame")
+    stages = staged.spreads()
+    liveness = stages.get("liveness")
     return PipelineCost(
-        stages=staged.spreads(),
+        stages=stages,
         ratio=total_s / max(bare.total_s("run"), 1e-9),
         pass_ratios=tuple(round(ratio, 4) for ratio in ratios),
         frames=counted,
         frames_per_second=counted / total_s if total_s else 0.0,
         model_runs=runs,
+        liveness_ms=liveness.total_ms / liveness.calls if liveness is not None else None,
     )
 
 

@@ -122,12 +122,12 @@ def _frames(source: Path) -> list[Frame]:
 
 
 def _empty_scene(like: Frame, *, fps: int = 30) -> list[Frame]:
-    """Frames of the same size in which nobody is."""
+    """Frames of the same size in which nobody is; two in turn, since a picture that repeats itself is not looked at."""
     from device.sim.backdrop import hallway  # noqa: PLC0415
 
     height, width = like.image.shape[:2]
-    image = hallway(width, height, seed=1)
-    return [Frame(image, number / fps, number) for number in range(round(_IDLE_S * fps))]
+    images = [hallway(width, height, seed=seed) for seed in (1, 2)]
+    return [Frame(images[number % 2], number / fps, number) for number in range(round(_IDLE_S * fps))]
 
 
 @contextmanager
@@ -147,6 +147,8 @@ def _show(told: dict[str, Any]) -> None:
         ),
     )
     say(f"frames per second          {pipe['frames_per_second']:.0f}")
+    if pipe["liveness_ms"] is not None:
+        say(f"proof of life              {pipe['liveness_ms']:.2f} ms per frame with a face, mean")
     say(f"pipeline / bare models     {pipe['ratio']:.3f}  (passes: {_list(pipe['pass_ratios'])})")
     say(f"idle / bare detector       {idle['ratio']:.3f}  (passes: {_list(idle['pass_ratios'])})")
     say(f"ready after                {process['ready_s']:.2f} s")
