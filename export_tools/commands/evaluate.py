@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from device.errors import UsageError
+from export_tools.commands import evaluate_pad
 from export_tools.commands.shared import add_pack, add_sources, add_state
 
 _SWEEP_PX: Final = "247,99,74,49,37,30"
@@ -29,19 +30,7 @@ example:
 example:
   doorward-export evaluate identification --pack door-plus --gallery enrolled --probes visits --html search.html
 """,
-    "pad": """\
-columns of the manifest:
-  file      a picture or a video, below --images or beside the manifest
-  subject   the person
-  clip      a name of one recording: a video is a clip; pictures that are frames of one clip share its name
-  label     bona_fide or attack
-  species   the attack type, empty where it is bona fide; one of
-            print, print_bent, print_cut, replay_phone, replay_tablet, replay_monitor,
-            mask_paper, mask_rigid, mask_flexible (or those that --species declares)
-
-example:
-  doorward-export evaluate pad --pack door-plus --manifest attacks/clips.csv --html attacks.html
-""",
+    "pad": evaluate_pad.MORE,
     "detection": """\
 columns of the annotations, one row per face, numbers in pixels:
   file, x, y, w, h   the picture and the box of a face; a picture without a face has empty numbers
@@ -99,16 +88,8 @@ def add(commands: Any) -> None:
     identification.add_argument("--photos", type=int, default=3, help="photographs per template (3)")
     for added in (verification, identification):
         _add_faces(added)
-    pad = measure("pad", "Presentation attacks: errors per attack type and clip, never per frame.")
-    pad.add_argument(
-        "--manifest", type=Path, required=True, metavar="CSV", help="columns file, subject, clip, label, species"
-    )
-    pad.add_argument("--images", type=Path, metavar="DIR", help="where its files are (beside the manifest)")
-    pad.add_argument("--species", help="the attack types that are declared, by commas instead of the usual ones")
-    pad.add_argument("--threshold", type=float, default=0.5, help="P(live) from which a clip is bona fide (0.5)")
-    pad.add_argument(
-        "--rule", choices=("median", "mean", "min"), default="median", help="how frames of a clip are joined (median)"
-    )
+    pad = measure("pad", evaluate_pad.TEXT)
+    evaluate_pad.add_options(pad)
     detection = measure("detection", "How large a face must be to be found.")
     what = detection.add_mutually_exclusive_group(required=True)
     what.add_argument("--annotations", type=Path, metavar="CSV", help="columns file, x, y, w, h, and the eyes")
@@ -152,8 +133,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     try:
         # Building a pack needs none of this.
         from export_tools.commands.evaluating import evaluate  # noqa: PLC0415
+        from export_tools.commands.evaluating_pad import evaluate_policy  # noqa: PLC0415
     except ImportError as exc:
         raise UsageError(
             f"evaluating needs {exc.name}, which is not installed", hint="pip install 'doorward[export,evaluate]'"
         ) from exc
+    if options.measure == "pad":
+        evaluate_pad.settle(options)
+        if not options.networks_only:
+            evaluate_policy(options)
+            return
     evaluate(options)

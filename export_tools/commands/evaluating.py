@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from device.camera.photo import read_photo
-from device.clock import SystemClock
 from device.commands.output import say
 from device.config import Config, load_config
 from device.errors import NotFoundError, PackError, UsageError
@@ -23,6 +19,7 @@ from device.vision.pack import Pack, load_pack
 from device.wiring.models import load_vision, match_threshold, open_session
 from export_tools.build import pack_directory, read_sources
 from export_tools.cards import load_pack_card
+from export_tools.commands.delivering import deliver, require_places
 from export_tools.commands.progress import CountingReporter
 from export_tools.commands.shared import embedding_place, fetcher_for, mac_key
 from export_tools.convert.convert import convert
@@ -42,28 +39,19 @@ from export_tools.evaluate.results.pad import PadResult
 from export_tools.evaluate.results.recognition import IdentificationResult, VerificationResult
 from export_tools.evaluate.summary import told
 from export_tools.evaluate.sweep import run_sweep, widest_px
-from export_tools.evaluate.tables import write_tables
 from export_tools.evaluate.verification import run_verification
 from export_tools.precision.pictures import folder_sources, photo_sources
 from export_tools.precision.record import observe_pack
 from export_tools.report.conditions import Conditions
 from export_tools.report.engines import find_engines
-from export_tools.report.machine import this_machine
 from export_tools.sources.fetch import fetch_photos
-from export_tools.whole import write_whole
 
 _MAX_THREADS: Final = 64
-_INPUTS: Final = ("pairs", "gallery", "probes", "manifest", "annotations", "sweep", "images", "config")
-_NOT_MEASURED: Final = frozenset({"measure", "action", "json", "csv", "html"})
-"""What of a call's options is no option of the measurement."""
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure what the options name, then write; nothing is written where measuring fails. Raises DoorwardError."""
-    # Minutes of measuring should not end at a folder that is not there.
-    for place in (options.html, None if options.json in (None, "-") else Path(options.json)):
-        if place is not None and not place.parent.is_dir():
-            raise NotFoundError(f"there is no folder {place.parent}", hint="make it, or name another place")
+    require_places(options)
     reporter = CountingReporter(Console(stderr=True))
     measures: dict[str, Callable[[argparse.Namespace, CountingReporter], EvaluationResult]] = {
         "verification": _verification,
@@ -73,46 +61,19 @@ def evaluate(options: argparse.Namespace) -> None:
         "latency": _latency,
     }
     result = measures[options.measure](options, reporter)
-    text = result.model_dump_json(indent=1) + "\n"
-    if options.csv is not None:
-        write_tables(result, options.csv, prefix=result.kind)
-    if options.html is not None:
+
+    def page(conditions: Conditions) -> str:
         # Drawing takes a second to load.
         from export_tools.report.evaluation import evaluation_page  # noqa: PLC0415
 
-        write_whole(options.html, evaluation_page(result, conditions=_conditions(options)))
-    if options.json == "-":
-        sys.stdout.write(text)
-        return
-    if options.json is not None:
-        write_whole(Path(options.json), text)
-    say("\n".join(told(result)))
+        return evaluation_page(result, conditions=conditions)
+
+    if deliver(options, result, prefix=result.kind, page=page):
+        say("\n".join(told(result)))
 
 
-def _conditions(options: argparse.Namespace) -> Conditions:
-    """What the page says beside the figures."""
-    return Conditions(
-        measured_on=SystemClock().wall().date().isoformat(),
-        pack=options.pack,
-        inputs=tuple(
-            (f"--{name}", str(vars(options)[name])) for name in _INPUTS if vars(options).get(name) is not None
-        ),
-        machine=this_machine(),
-        command=reproducing_command(options),
-    )
-
-
-def reproducing_command(options: argparse.Namespace) -> str:
-    """The command line that measures the same again: every option as it is in force."""
-    words = ["doorward-export", "evaluate", options.measure]
-    for name, value in vars(options).items():
-        if name in _NOT_MEASURED or value is None or value is False:
-            continue
-        words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return shlex.join([*words, "--html", f"{options.measure}.html"])
-
-
-def _opened(options: argparse.Namespace) -> tuple[Pack, Config]:
+def opened(options: argparse.Namespace) -> tuple[Pack, Config]:
+    """The pack and the configuration that the options name. Raises PackError, StateError, ConfigError."""
     directory = pack_directory(options.state, options.pack)
     pack = load_pack(directory, mac_key=mac_key(options, create=False), name=options.pack)
     return pack, load_config(options.config)
@@ -147,7 +108,7 @@ def _verification(options: argparse.Namespace, reporter: CountingReporter) -> Ve
     pairs = read_pairs(options.pairs, images=options.images)
     if not options.allow_duplicates:
         require_distinct_pictures(pairs)
-    pack, config = _opened(options)
+    pack, config = opened(options)
     return run_verification(
         pairs,
         embedder=_faces(options, pack, config),
@@ -167,7 +128,7 @@ def _identification(options: argparse.Namespace, reporter: CountingReporter) -> 
             people.people,
             hint="leave each picture with one person, once, or take a public set as it is with --allow-duplicates",
         )
-    pack, config = _opened(options)
+    pack, config = opened(options)
     return run_identification(
         people,
         embedder=_faces(options, pack, config),
@@ -182,7 +143,7 @@ def _identification(options: argparse.Namespace, reporter: CountingReporter) -> 
 def _pad(options: argparse.Namespace, reporter: CountingReporter) -> PadResult:
     species = tuple(options.species.split(",")) if options.species else SPECIES
     presentations = read_manifest(options.manifest, folder=options.images, species=species)
-    pack, config = _opened(options)
+    pack, config = opened(options)
     if "pad_close" not in pack.manifest.models:
         raise UsageError(
             f"the pack {options.pack} has no passive liveness networks", hint="evaluate one that has: --pack door-plus"
@@ -209,7 +170,7 @@ def _detection(options: argparse.Namespace, reporter: CountingReporter) -> Detec
     if options.annotations is not None:
         pictures = read_annotations(options.annotations, images=options.images or options.annotations.parent)
     widths = _numbers(options.widths, name="--widths")
-    pack, config = _opened(options)
+    pack, config = opened(options)
     vision = load_vision(pack, config)
     name = pack.model("detector").model_id
     find = detector_alone(vision)

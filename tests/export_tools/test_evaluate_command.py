@@ -13,7 +13,7 @@ import pytest
 
 from device.errors import DoorwardError, NotFoundError, UsageError
 from export_tools.commands import evaluate
-from export_tools.commands.evaluating import reproducing_command
+from export_tools.commands.delivering import reproducing_command
 from export_tools.evaluate.annotations import EYE_COLUMNS
 from export_tools.evaluate.pad import summarise
 from export_tools.evaluate.presentations import SPECIES
