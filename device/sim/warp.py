@@ -99,7 +99,12 @@ def _inverse_maps(corners: Points, texture: Points) -> tuple[Points, NDArray[np.
 
 
 def blend(target: Image, patch: Image) -> None:
-    """Lay a premultiplied BGRA patch over a BGR view of the same size."""
-    uncovered = cv2.cvtColor(255 - patch[..., 3], cv2.COLOR_GRAY2BGR)
-    rest = cv2.multiply(target, uncovered, scale=1 / 255)
-    target[:] = cv2.add(rest, np.ascontiguousarray(patch[..., :3]))
+    """Lay a premultiplied BGRA patch over a BGR view of the same size; only where it covers anything."""
+    cover = cv2.extractChannel(patch, 3)
+    x, y, width, height = cv2.boundingRect(cover)
+    if width == 0:
+        return
+    part = np.s_[y : y + height, x : x + width]
+    uncovered = cv2.cvtColor(cv2.bitwise_not(cover[part]), cv2.COLOR_GRAY2BGR)
+    rest = cv2.multiply(target[part], uncovered, scale=1 / 255)
+    target[part] = cv2.add(rest, cv2.cvtColor(patch[part], cv2.COLOR_BGRA2BGR))
