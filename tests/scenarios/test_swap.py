@@ -1,12 +1,14 @@
 """Who proves to be alive is who is let in: a stranger's living head and a print of somebody enrolled, in turns.
 
 The stranger stands behind the print. Whenever the door compares (the head at rest) the print is up; whenever the door
-asks for a turn the print goes down, and the stranger's own head answers.
+asks for a turn the print goes down, and the stranger's own head answers. Before the passive networks the print goes up
+and down by itself, at any pace, since nothing is asked.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from device.sim.clock import ManualClock
 from device.sim.paper import PrintedPhoto
 from device.sim.portrait import Portrait, build_portrait
 from device.sim.signals import PromptBoard
-from device.sim.visitor import RenderedVisitor
+from device.sim.visitor import RenderedVisitor, Walk
 from device.types import Decision, Image, Reason, Signal
 from device.wiring.daemon import open_daemon
 from device.wiring.models import load_vision, open_pack
@@ -62,6 +64,61 @@ class Swapper:
         return stays
 
 
+@dataclass
+class Flicker:
+    """A head with a print that goes up and down before it.
+
+    Attributes:
+        head: Whose.
+        paper: Of the enrolled person; never tilted.
+        shown: Whether the print is up, so many seconds after it was there first.
+    """
+
+    head: RenderedVisitor
+    paper: PrintedPhoto
+    shown: Callable[[float], bool]
+    _began_s: float | None = None
+
+    def draw(self, canvas: Image, *, now_s: float, prompt: Signal, since_s: float) -> bool:
+        """The head always, the print over it when it is up."""
+        self._began_s = now_s if self._began_s is None else self._began_s
+        stays = self.head.draw(canvas, now_s=now_s, prompt=prompt, since_s=since_s)
+        if self.shown(now_s - self._began_s):
+            self.paper.draw(canvas, now_s=now_s, prompt=Signal.LOOK_STRAIGHT, since_s=0.0)
+        return stays
+
+
+#: So the printed face covers the head: as large as the head behind it is seen.
+HAND = Walk(far_m=0.4, near_m=0.4, side_m=0.0, approach_s=0.2, patience_s=3.0)
+#: When the print is up: for every other comparison, for half a second each, once the head looks alive, once.
+PACES: dict[str, Callable[[float], bool]] = {
+    "every other comparison": lambda since_s: int(since_s / 0.15) % 2 == 0,
+    "every half second": lambda since_s: int(since_s / 0.5) % 2 == 0,
+    "at last": lambda since_s: since_s > 1.0,
+    "for one comparison": lambda since_s: 0.9 < since_s < 1.05,
+}
+
+
+@pytest.mark.parametrize("pace", list(PACES))
+def test_a_head_that_looks_alive_for_a_print_does_not_open_the_door(
+    plus_appliance: Appliance, demo_photos: dict[str, bytes], pace: str
+) -> None:
+    """The living head for the passive networks, the print for the comparison: never granted."""
+    enrolled = _enrol(plus_appliance, demo_photos)
+    decisions = _flicker(plus_appliance, demo_photos, head="biden.jpg", shown=PACES[pace])
+    assert all(not decision.granted for decision in decisions)
+    assert all(decision.reason is not Reason.NO_MATCH for decision in decisions if decision.claimed == enrolled)
+
+
+def test_the_head_behind_the_print_comes_in_by_itself_if_it_is_enrolled(
+    plus_appliance: Appliance, demo_photos: dict[str, bytes]
+) -> None:
+    """The control: a head that the networks find alive, with no print in the way, is only compared."""
+    enrolled = _enrol(plus_appliance, demo_photos)
+    decisions = _flicker(plus_appliance, demo_photos, head="obama.jpg", shown=lambda _: False)
+    assert [decision.person for decision in decisions if decision.granted] == [enrolled]
+
+
 @pytest.mark.parametrize("turns_only", [True, False])
 @pytest.mark.parametrize("delay_s", [0.0, 0.2, 0.5])
 def test_a_head_that_answers_for_a_print_does_not_open_the_door(
@@ -80,6 +137,31 @@ def test_with_the_gate_switched_off_the_same_swap_opens_the_door(
     """The control: the turn that must hang together with the compared face is what keeps the head outside."""
     decisions = _play(appliance, demo_photos, delay_s=0.2, turns_only=True, make_gate=EverythingIsSpatial)
     assert (Reason.GRANTED, obama) in [(decision.reason, decision.person) for decision in decisions]
+
+
+def _enrol(appliance: Appliance, photos: dict[str, bytes]) -> str:
+    return appliance.enrol("Barack Obama", {name: photos[name] for name in ("obama2.jpg", "obama3.jpg")})
+
+
+def _flicker(
+    appliance: Appliance, photos: dict[str, bytes], *, head: str, shown: Callable[[float], bool]
+) -> list[Decision]:
+    """What the pack with the passive networks decides about it within four seconds."""
+    config = appliance.config
+    lens = door_lens(config.camera.width, config.camera.height)
+    walk = Walk(far_m=0.66, near_m=0.62, side_m=0.02, approach_s=0.2, patience_s=3.0)
+    clock = ManualClock()
+    board = PromptBoard(clock=clock)
+    visitor = Flicker(
+        RenderedVisitor(_portrait(appliance, photos, head), lens=lens, walk=walk),
+        PrintedPhoto(_portrait(appliance, photos, "obama.jpg"), lens=lens, walk=HAND),
+        shown,
+    )
+    stage = Stage(clock, SceneCamera([visitor], clock=clock, prompts=board, fps=20, gap_s=0.2), board)
+    decisions: list[Decision] = []
+    with open_daemon(appliance.state, config, stage=stage, on_decision=decisions.append) as daemon:
+        daemon.run()
+    return decisions
 
 
 def _play(
@@ -107,6 +189,7 @@ def _play(
 
 
 def _portrait(appliance: Appliance, photos: dict[str, bytes], name: str) -> Portrait:
-    vision = load_vision(open_pack(appliance.state, SCENE, state_keys(appliance.state)), SCENE)
+    config = appliance.config
+    vision = load_vision(open_pack(appliance.state, config, state_keys(appliance.state)), config)
     picture = decode_photo(photos[name], name=name)
     return build_portrait(picture, vision.find_faces(picture)[0].landmarks)
