@@ -123,6 +123,8 @@ class Doorkeeper:
     # -- the order of a visit ------------------------------------------------------------------------------------------
 
     def _consider(self, visit: Visitor, frame: Frame, face: Face, scene: Scene) -> Decision | None:
+        if visit.repeats(frame.image, face.box):
+            return None  # nothing was seen: to the proof of life it is as if there had been no frame
         visit.face = face
         try:
             if visit.due(face):

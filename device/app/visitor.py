@@ -24,6 +24,7 @@ from device.types import (
     Scene,
     Signal,
 )
+from device.vision.repeats import FaceRepeats
 
 #: One failed proof is forgotten for each such time without another.
 _FORGET_S = 3600.0
@@ -113,6 +114,7 @@ class Visitor:
         self.began_s = face.captured_s
         self.first_usable_s: float | None = None
         self.locked_until_s = -math.inf
+        self.repeats = FaceRepeats()
         self._prove = prove
         self._rules = rules
         self._start_anew()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from device.types import Image
+from device.types import Box, Image
 
 #: Every 8th pixel of every 8th line: no camera's noise repeats itself on the 4,800 pixels of a VGA picture.
 _STRIDE = 8
@@ -22,3 +22,30 @@ class Repeats:
         sample = image[::_STRIDE, ::_STRIDE].copy()
         last, self._last = self._last, sample
         return last is not None and np.array_equal(sample, last)
+
+
+class FaceRepeats:
+    """Whether a face's pixels are those of the frame before: a picture that hangs behind a clock that runs.
+
+    A stream that shows its own time in a corner never repeats a whole picture. Every second pixel of every second line
+    of the face is compared, at the place where the face was; 10 us for a face of 150 pixels.
+    """
+
+    def __init__(self) -> None:
+        self._place: tuple[slice, slice] | None = None
+        self._last: Image | None = None
+
+    def __call__(self, image: Image, box: Box) -> bool:
+        """Whether the face of the last call still shows the same pixels.
+
+        Args:
+            image: uint8 BGR (height, width, 3).
+            box: The face in it, pixels.
+        """
+        repeated = self._last is not None and np.array_equal(image[self._place], self._last)
+        if not repeated:
+            x0, y0 = max(0, int(box.x)), max(0, int(box.y))
+            self._place = np.s_[y0 : max(y0, int(box.y + box.height)) : 2, x0 : max(x0, int(box.x + box.width)) : 2]
+            last = image[self._place].copy()
+            self._last = last if last.size else None
+        return repeated

@@ -20,6 +20,7 @@ from device.interfaces import GalleryIndex, InferenceSession
 from device.keys import StateKeys
 from device.types import Face, Image
 from device.vision.align import ALIGNMENTS
+from device.vision.backends.awake import AwakeSession
 from device.vision.backends.onnx import OnnxSession
 from device.vision.backends.tensorrt import TensorRtSession
 from device.vision.detector import BlazeFaceDetector, FaceDetector
@@ -239,8 +240,8 @@ def load_vision(pack: Pack, config: Config, *, make_session: SessionMaker | None
 
     def session(role: Role) -> InferenceSession:
         if make_session is None:
-            return open_session(pack, role, config)
-        return make_session(pack.read(role), pack.model(role).model_id)
+            return AwakeSession(open_session(pack, role, config))
+        return AwakeSession(make_session(pack.read(role), pack.model(role).model_id))
 
     return Vision(
         pack=pack,

@@ -216,62 +216,6 @@ def test_a_model_of_another_shape_is_refused_at_the_start() -> None:
     PassiveScorer(_Scripted(LIVE, input_shape=(-1, 3, 80, 80)), _Scripted(LIVE))
 
 
-# ---- A network that does not look
-
-
-OTHER: Final[Image] = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
-
-
-def _told(value: float) -> Tensor:
-    """An answer with this probability of a live face."""
-    return np.array([[(1 - value) / 2, value, (1 - value) / 2]], np.float32)
-
-
-@pytest.mark.parametrize("role", ["close", "wide"])
-def test_a_network_that_gives_different_pictures_the_same_answer_is_an_error(role: str) -> None:
-    """One stuck at live would lend the other half of a score; the second picture tells, whatever the other says."""
-    moving, stuck = _Scripted(_told(0.5)), _Scripted(_told(1.0))
-    sessions = {"close": moving, "wide": moving, role: stuck}
-    scorer = PassiveScorer(**sessions)
-    stuck.model = "stuck"
-    scorer.score(PICTURE, FACE)
-    moving.answer = _told(0.6)
-    with pytest.raises(ModelError, match="model stuck gave different pictures the same answer"):
-        scorer.score(OTHER, FACE)
-
-
-def test_the_same_picture_again_may_have_the_same_answer() -> None:
-    """A recording that repeats a frame is not a broken network."""
-    session = _Scripted(LIVE)
-    scorer = PassiveScorer(session, session)
-    assert scorer.score(PICTURE, FACE).live == scorer.score(PICTURE.copy(), FACE).live
-
-
-def test_a_stuck_network_stays_an_error_until_it_answers_otherwise() -> None:
-    """Neither an old picture nor the same one again makes it trusted."""
-    session = _Scripted(LIVE)
-    scorer = PassiveScorer(session, session)
-    scorer.score(PICTURE, FACE)
-    for picture in (OTHER, OTHER, PICTURE):
-        with pytest.raises(ModelError, match="the same answer"):
-            scorer.score(picture, FACE)
-    session.answer = SPOOF
-    assert scorer.score(OTHER, FACE).live == pytest.approx(0.25)
-
-
-def test_a_failed_run_does_not_make_a_stuck_network_trusted() -> None:
-    """What it answered before the failure still counts."""
-    session = _Scripted(LIVE)
-    scorer = PassiveScorer(session, session)
-    scorer.score(PICTURE, FACE)
-    session.answer = np.full((1, 3), math.nan, np.float32)
-    with pytest.raises(ModelError, match="no set of probabilities"):
-        scorer.score(OTHER, FACE)
-    session.answer = LIVE
-    with pytest.raises(ModelError, match="the same answer"):
-        scorer.score(OTHER, FACE)
-
-
 # ---- The known scores of upstream's three samples
 
 

@@ -127,8 +127,8 @@ class PassiveScorer:
                 square of the same area a recaptured face scores 0.03 instead of 0.23.
 
         Raises:
-            ModelError: The picture is no such array, the box is empty or outside of it, or a network failed, did not
-                answer with probabilities, or answered another picture just so.
+            ModelError: The picture is no such array, the box is empty or outside of it, or a network failed or did not
+                answer with probabilities.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape) < 2:
             raise ModelError(f"a picture of {image.dtype} {image.shape} cannot be judged")
@@ -140,7 +140,7 @@ class PassiveScorer:
 
 
 class _Network:
-    """One of the two networks with its input, what it saw last and what it answered."""
+    """One of the two networks with its input."""
 
     def __init__(self, session: InferenceSession, *, scale: float) -> None:
         if session.input_shape not in ((1, 3, INPUT_PX, INPUT_PX), (-1, 3, INPUT_PX, INPUT_PX)):
@@ -148,9 +148,6 @@ class _Network:
         self._session = session
         self._scale = scale
         self._chip: Image = np.empty((INPUT_PX, INPUT_PX, 3), np.uint8)
-        self._seen: Image = np.empty((INPUT_PX, INPUT_PX, 3), np.uint8)
-        self._answer = b""
-        self._stuck = False
         self._tensor = np.zeros((1, 3, INPUT_PX, INPUT_PX), np.float32)
         self._channels_last = self._tensor[0].transpose(1, 2, 0)
 
@@ -168,15 +165,5 @@ class _Network:
         probabilities: Vector = outputs[0][0].astype(np.float32)  # a copy: the session reuses its own
         if not (probabilities.min() >= 0 and abs(float(probabilities.sum()) - 1) <= _SUM_TOLERANCE):
             raise ModelError(f"the output of model {model} is no set of probabilities")
-        self._remember(probabilities.tobytes())
-        if self._stuck:
-            raise ModelError(f"model {model} gave different pictures the same answer")
         probabilities.flags.writeable = False
         return probabilities
-
-    def _remember(self, answer: bytes) -> None:
-        """Once stuck, always stuck until it answers otherwise: the same picture again is no sign of health."""
-        same = answer == self._answer
-        self._stuck = same and (self._stuck or not np.array_equal(self._chip, self._seen))
-        self._answer = answer
-        self._chip, self._seen = self._seen, self._chip
