@@ -117,6 +117,8 @@ class Trial:
         if self._visit is None:
             self._visit = Visitor(face, self._prove, self._rules)
         visit = self._visit
+        if visit.repeats(frame.image, face.box):
+            return None
         visit.face = face
         reason = self._consider(visit, frame, face, scene)
         self._responded = self._responded or visit.first is not None
