@@ -36,6 +36,7 @@ class Reason(Word):
     NOT_LIVE = "not_live"
     VETOED = "vetoed"
     LOCKED_OUT = "locked_out"
+    UNDECIDED = "undecided"
     NO_RESPONSE = "no_response"
     WRONG_RESPONSE = "wrong_response"
     LIVENESS_ERROR = "liveness_error"
@@ -315,11 +316,13 @@ class PassiveEvidence:
     Attributes:
         verdict: After the last sample.
         samples: How many frames they judged.
+        live: How many of these spoke for life.
         median: P(live) over the last K of them, None before there were so many.
     """
 
     verdict: PassiveVerdict
     samples: int
+    live: int
     median: float | None
 
 
@@ -357,6 +360,8 @@ class LivenessStatus:
         sampled_s: Capture time of the last accepted sample, None before the first.
         since_s: Capture time of the first frame that the proof rests on: its first passive sample or its first prompt.
             None before there is any.
+        lived_s: Capture time of the last frame that itself spoke for life: a live answer without a doubt, or a frame
+            that a challenge accepted. None before there is any.
         evidence: So far.
     """
 
@@ -365,6 +370,7 @@ class LivenessStatus:
     signal: Signal
     sampled_s: float | None
     since_s: float | None
+    lived_s: float | None
     evidence: LivenessEvidence
 
 

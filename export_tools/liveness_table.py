@@ -38,6 +38,10 @@ CASES: Final = (
     ("spoof", Standpoint(PassiveVerdict.SPOOF)),
     ("live", Standpoint(PassiveVerdict.LIVE)),
     ("anything but spoof, in pictures that blind the networks", Standpoint(PassiveVerdict.LIVE, doubts=BLINDING)),
+    (
+        "anything but spoof, in pictures that blind the networks, time is up",
+        Standpoint(PassiveVerdict.LIVE, doubts=BLINDING, late=True),
+    ),
     ("live, with a bezel or several faces", Standpoint(PassiveVerdict.LIVE, doubts=FRAMING)),
     ("live, but left undecided or failed a moment ago", Standpoint(PassiveVerdict.LIVE, owes=True)),
     ("undecided", Standpoint(PassiveVerdict.UNDECIDED)),
@@ -64,6 +68,7 @@ def shipped_rules(level: Level) -> LivenessRules:
         max_roll_deg=config.passive_max_roll_deg,
         steps=config.steps,
         steps_undecided=config.steps_undecided,
+        turns_suffice=level is Level.CONVENIENCE,
         limits=CueLimits(bezel=0, burnt=0, chroma=0, brightness=0, noise=0, context=0, sharpness=0),
     )
 

@@ -36,13 +36,14 @@ class Move(Word):
     REFUSE = "refuse"
 
 
-#: In such pictures the networks reject living people or accept replays: their answers count for nothing.
-BLINDING: Final = frozenset(
-    {Doubt.LOW_LIGHT, Doubt.BLUR, Doubt.BURNT_BACKGROUND, Doubt.GREY, Doubt.NOISE, Doubt.LITTLE_CONTEXT}
-)
+#: In such pictures the networks reject living people, and no attack was seen to gain: what they say for life counts,
+#: what they say against it does not.
+DULLING: Final = frozenset({Doubt.BLUR, Doubt.NOISE})
+#: In such pictures the networks reject living people or accept replays: they are not believed, and their veto is void.
+BLINDING: Final = DULLING | {Doubt.LOW_LIGHT, Doubt.BURNT_BACKGROUND, Doubt.GREY, Doubt.LITTLE_CONTEXT}
 #: What :data:`Level.CONVENIENCE` does not mind: both are seen around living people too.
 FRAMING: Final = frozenset({Doubt.BEZEL, Doubt.SEVERAL_FACES})
-#: A doubt stands when so many of the last K frames raised it: 0.4 s. A doubted frame speaks for life at no time.
+#: A doubt stands when so many of the last K frames raised it: 0.4 s.
 DOUBTED: Final = 3
 
 
@@ -100,7 +101,7 @@ class PassiveRules:
     accept: float
     veto: float
     max_gap_s: float
-    heeded: frozenset[Doubt] = frozenset(Doubt)
+    heeded: frozenset[Doubt] = frozenset(Doubt) - DULLING
 
 
 class PassiveTest:
@@ -117,7 +118,8 @@ class PassiveTest:
         self._rules = rules
         self._last: deque[tuple[float, float, frozenset[Doubt]]] = deque(maxlen=rules.samples)
         self._run = 0
-        self.samples = 0
+        self.samples = self.live = 0
+        self.lived_s: float | None = None  # of the last answer that spoke for life
 
     def add(self, captured_s: float, live: float, doubts: frozenset[Doubt]) -> None:
         """Take one frame's answer. Raises ModelError for what is no probability or no later than the last."""
@@ -129,6 +131,13 @@ class PassiveTest:
         self._run = self._run + 1 if joined else 1
         self._last.append((captured_s, live, doubts))
         self.samples += 1
+        if self._lives(live, doubts):
+            self.live += 1
+            self.lived_s = captured_s
+
+    def _lives(self, live: float, doubts: frozenset[Doubt]) -> bool:
+        """Whether an answer speaks for life."""
+        return live >= self._rules.accept and not doubts & self._rules.heeded
 
     @property
     def median(self) -> float | None:
@@ -142,7 +151,7 @@ class PassiveTest:
         if sum(live <= rules.veto and not doubts & BLINDING for _, live, doubts in self._last) >= most:
             return PassiveVerdict.SPOOF
         unbroken = islice(self._last, max(0, len(self._last) - self._run), None)
-        if sum(live >= rules.accept and not doubts & rules.heeded for _, live, doubts in unbroken) >= most:
+        if sum(self._lives(live, doubts) for _, live, doubts in unbroken) >= most:
             return PassiveVerdict.LIVE
         return PassiveVerdict.GATHERING if len(self._last) < rules.samples else PassiveVerdict.UNDECIDED
 
@@ -165,7 +174,12 @@ class PassiveTest:
 
 @dataclass(frozen=True, slots=True)
 class LivenessRules:
-    """What a door asks for; see ``LivenessConfig`` for the meaning of each number."""
+    """What a door asks for; see ``LivenessConfig`` for the meaning of each number.
+
+    Attributes:
+        turns_suffice: Whether head turns alone are enough where the networks cannot judge.
+        always_ask: Whether head turns are asked even of who looks alive: a camera on a network shows what that says.
+    """
 
     level: Level
     passive: PassiveRules
@@ -175,6 +189,8 @@ class LivenessRules:
     steps: int
     steps_undecided: int
     limits: CueLimits
+    turns_suffice: bool = False
+    always_ask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,31 +234,40 @@ def rule(case: Standpoint, rules: LivenessRules) -> Ruling:
         return Ruling(Move.REFUSE, reason=Reason.LIVENESS_ERROR) if high else thorough
     if case.passive is PassiveVerdict.SPOOF:
         return Ruling(Move.REFUSE, reason=Reason.VETOED)
-    if case.doubts & BLINDING or (case.passive is PassiveVerdict.GATHERING and case.late):
-        # The networks have not seen enough, or nothing that they can judge.
-        return Ruling(Move.REFUSE, reason=Reason.POOR_QUALITY) if high else thorough
+    blinding = BLINDING - DULLING if case.passive is PassiveVerdict.LIVE else BLINDING
+    if case.doubts & blinding or (case.passive is PassiveVerdict.GATHERING and case.late):
+        # The networks have seen too little, or nothing that they can judge: whoever shows the face can choose that.
+        if rules.turns_suffice and not high:
+            return thorough
+        return Ruling(Move.REFUSE, reason=Reason.POOR_QUALITY) if case.late else Ruling(Move.WAIT)
     if case.passive is PassiveVerdict.GATHERING:
         return Ruling(Move.WAIT)
+    if case.passive is PassiveVerdict.UNDECIDED and high:
+        return Ruling(Move.REFUSE, reason=Reason.UNDECIDED) if case.late else Ruling(Move.WAIT)
     if high or case.doubts & rules.passive.heeded:
         return thorough
+    owes = case.owes or rules.always_ask
     if case.passive is PassiveVerdict.LIVE:
-        return brief if case.owes else Ruling(Move.ACCEPT)
-    return brief if case.late or case.owes else Ruling(Move.WAIT)
+        return brief if owes else Ruling(Move.ACCEPT)
+    return brief if case.late or owes else Ruling(Move.WAIT)
 
 
 def objection(case: Standpoint, rules: LivenessRules) -> Reason | None:
     """What the networks have against a face during and after its challenge; None for nothing.
 
-    A veto outlives every answer. At level ``high`` both proofs are needed, so the networks must be able to see.
+    A veto outlives every answer. At level ``high`` both proofs are needed, so the networks must be able to see; that a
+    turning head is blurred for a moment is no objection.
     """
     if case.passive is PassiveVerdict.SPOOF:
         return Reason.VETOED
-    return Reason.POOR_QUALITY if rules.level is Level.HIGH and case.doubts & BLINDING else None
+    blind = case.doubts & (BLINDING - DULLING)
+    return Reason.POOR_QUALITY if rules.level is Level.HIGH and blind else None
 
 
 def heeded_by(level: Level) -> frozenset[Doubt]:
-    """The doubts that a level minds."""
-    return frozenset(Doubt) - FRAMING if level is Level.CONVENIENCE else frozenset(Doubt)
+    """The doubts that keep a live answer from counting at a level."""
+    minded = frozenset(Doubt) - DULLING
+    return minded - FRAMING if level is Level.CONVENIENCE else minded
 
 
 #: Decides what is asked next: :func:`rule`, unless a comparison of policies brings another.

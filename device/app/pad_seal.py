@@ -77,11 +77,14 @@ def verified(raw: bytes, *, key: bytes) -> Report:
             hint="trust no figure of it; `doorward pad-test` printed the key that --key takes, on the device itself",
         ) from exc
     try:
-        return Report.model_validate_json(body)
+        report = Report.model_validate_json(body)
     except ValidationError as exc:
         raise AuditError(
             "the report is sound, but of another form than this version reads", hint="use the version that wrote it"
         ) from exc
+    if report.about.public_key != key.hex():
+        raise AuditError("the report names another device than the one that signed it", hint="trust no figure of it")
+    return report
 
 
 def fingerprint(raw: bytes) -> str:

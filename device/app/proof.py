@@ -191,6 +191,7 @@ class LivenessProof:
             # Without a challenge only what the networks judged is a sample.
             sampled_s=asked.sampled_s if asked is not None else self._test.sampled_s,
             since_s=asked.since_s if asked is not None else self._test.since_s,
+            lived_s=asked.lived_s if asked is not None else self._test.lived_s,
             evidence=self._evidence(),
         )
 
@@ -209,7 +210,9 @@ class LivenessProof:
             samples=asked.evidence.samples if asked is not None else test.samples,
             steps=asked.evidence.steps if asked is not None else (),
             level=str(self._rules.level),
-            passive=PassiveEvidence(self._verdict, test.samples, test.median) if self._reader.passive else None,
+            passive=PassiveEvidence(self._verdict, test.samples, test.live, test.median)
+            if self._reader.passive
+            else None,
             doubts=tuple(sorted(self._doubts | test.doubts, key=str)),
             blinks=self._eyes.blinks if self._eyes is not None else None,
         )

@@ -133,6 +133,8 @@ class Trial:
             if visit.due(face):
                 embedding = self._vision.embed(frame, face)
                 visit.compared(face, embedding, self._roster.search(embedding, k=2))
+                for look in visit.take_thrown():
+                    self._memory.undecided(look, now_s=self._clock.monotonic())
                 standing = self._memory.standing(embedding, now_s=self._clock.monotonic())
                 if standing is Standing.OWES_CHALLENGE:
                     visit.owes_challenge = True
@@ -183,8 +185,9 @@ class Trial:
         else:
             return None
         self._visit = None
-        if visit.first is not None and visit.undecided:
-            self._memory.undecided(visit.first, now_s=self._clock.monotonic())
+        if visit.undecided:
+            for look in visit.looks:
+                self._memory.undecided(look, now_s=self._clock.monotonic())
         return self._decision(visit, reason)
 
     def _same_face(self, one: Embedding, other: Embedding) -> bool:

@@ -86,8 +86,12 @@ class Doorkeeper:
         ended = self._end_if_left(scene, face)
         if ended is not None and asked:
             return ended
-        # Whoever left before anything was asked ends in the log alone: what is shown, and when, is the same for all.
-        return self._attend_to(face, frame, scene) or ended
+        made = self._attend_to(face, frame, scene)
+        if ended is not None:
+            # Whoever left before anything was asked ends in the log alone, and only now: what is shown, and when, is
+            # the same whether somebody was recognised or not.
+            ended = self._audited(ended)
+        return made or ended
 
     def _attend_to(self, face: Face | None, frame: Frame, scene: Scene) -> Decision | None:
         if face is None or (self._visit is not None and face.track != self._visit.track):
@@ -113,11 +117,17 @@ class Doorkeeper:
         decision = self._leave(Reason.LEFT)
         if not asked:
             self._signals.show(Signal.IDLE)
-        return decision
+        return decision if asked or decision is None else self._audited(decision)
 
     def forget(self) -> None:
-        """Something broke: nothing of the current visit survives."""
-        self._visit = None
+        """Something broke: nothing of the current visit survives, but that it was no proof."""
+        visit, self._visit = self._visit, None
+        if visit is not None and not visit.proven:
+            now_s = self._clock.monotonic()
+            if visit.asked:
+                self._count_failure(visit, now_s)
+            elif visit.undecided:
+                self._owe(visit, now_s)
         self._vision.reset()
 
     # -- the order of a visit ------------------------------------------------------------------------------------------
@@ -149,6 +159,8 @@ class Doorkeeper:
     def _remembered(self, visit: Visitor, embedding: Embedding) -> bool:
         """Whether this face may go on, whatever is remembered about it; who it is does not matter."""
         now_s = self._clock.monotonic()
+        for look in visit.take_thrown():
+            self._memory.undecided(look, now_s=now_s)
         standing = self._memory.standing(embedding, now_s=now_s)
         if standing is Standing.OWES_CHALLENGE:
             visit.owes_challenge = True
@@ -190,18 +202,31 @@ class Doorkeeper:
 
     def _remember(self, visit: Visitor, decision: Decision) -> None:
         """A veto locks the face; a failed challenge counts against the face and against the door."""
-        now_s, face = decision.decided_s, visit.first
-        if face is None:
-            return
+        now_s = decision.decided_s
         if decision.reason is Reason.LOCKED_OUT:
             self._resting[visit.track] = visit.locked_until_s
-        elif decision.reason is Reason.VETOED:
-            self._memory.vetoed(face, visit.face.box, now_s=now_s)
+        elif decision.reason is Reason.VETOED and visit.first is not None:
+            self._memory.vetoed(visit.first, visit.face.box, now_s=now_s)
             # On this very track it stays locked, however it is tilted meanwhile.
-            self._resting[visit.track] = self._memory.locked_until_s(face, now_s=now_s)
+            self._resting[visit.track] = self._memory.locked_until_s(visit.first, now_s=now_s)
+            for look in visit.looks:  # the first look may have been chosen: the last one is locked with it
+                self._memory.seen(look, visit.face.box, now_s=now_s)
         elif visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
-            self._lockout = self._lockout.failed(now_s, self._rules.lockout)
-            self._memory.failed(face, now_s=now_s)
+            self._count_failure(visit, now_s)
+        elif visit.undecided:
+            self._owe(visit, now_s)
+
+    def _count_failure(self, visit: Visitor, now_s: float) -> None:
+        """A challenge that was not completed counts against the door and against the face."""
+        self._lockout = self._lockout.failed(now_s, self._rules.lockout)
+        if visit.first is not None:
+            self._memory.failed(visit.first, now_s=now_s)
+        self._owe(visit, now_s)
+
+    def _owe(self, visit: Visitor, now_s: float) -> None:
+        """However this face comes back, it is asked to turn the head."""
+        for look in visit.looks:
+            self._memory.undecided(look, now_s=now_s)
 
     def _same_face(self, one: Embedding, other: Embedding) -> bool:
         # Written so that NaN or another model disagrees.
@@ -266,12 +291,12 @@ class Doorkeeper:
         rests that would not for a stranger.
         """
         visit, self._visit = self._visit, None
-        if visit is not None and visit.first is not None and visit.undecided:
-            self._memory.undecided(visit.first, now_s=self._clock.monotonic())
+        if visit is not None and visit.undecided:
+            self._owe(visit, self._clock.monotonic())
         if visit is None or not (visit.asked or visit.claim is not None):
             return None
         decision = self._decision(visit, reason)
-        return self._conclude(visit, decision) if visit.asked else self._audited(decision)
+        return self._conclude(visit, decision) if visit.asked else decision
 
     def _rests(self, track: int) -> bool:
         now_s = self._clock.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from device.access.decide import Rules
@@ -18,9 +18,9 @@ from device.types import (
     Face,
     LivenessState,
     LivenessStatus,
-    PassiveVerdict,
     Pose,
     QualityReason,
+    Reason,
     Scene,
     Signal,
 )
@@ -70,10 +70,8 @@ class VisitRules:
         """Collect them; ``threshold`` and ``same_face`` are the configured cosines or the pack's."""
         access = config.access
 
-        def lockout(after: int) -> LockoutRules:
-            return LockoutRules(
-                after=after, pause_s=access.lockout_s, longest_s=access.lockout_longest_s, forget_s=_FORGET_S
-            )
+        def lockout(after: int, longest_s: float = access.lockout_longest_s) -> LockoutRules:
+            return LockoutRules(after=after, pause_s=access.lockout_s, longest_s=longest_s, forget_s=_FORGET_S)
 
         return cls(
             decision=Rules(access.votes, access.vote_window, access.max_frame_age_s, same_face),
@@ -86,7 +84,7 @@ class VisitRules:
             max_unvouched_s=access.max_unvouched_s,
             lockout=lockout(access.lockout_after),
             memory=MemoryRules(
-                veto=lockout(1),
+                veto=lockout(1, access.veto_longest_s),
                 challenge=lockout(access.face_lockout_after),
                 place_s=access.place_s,
                 owes_s=access.owes_s,
@@ -114,17 +112,27 @@ class Visitor:
         self.began_s = face.captured_s
         self.first_usable_s: float | None = None
         self.locked_until_s = -math.inf
+        self.owes_challenge = False
         self.repeats = FaceRepeats()
+        self._thrown: list[Embedding] = []
         self._prove = prove
         self._rules = rules
+        self.first: Embedding | None = None
+        self.liveness: LivenessStatus | None = None
         self._start_anew()
 
     def _start_anew(self) -> None:
-        """Nothing seen so far counts: not the first embedding, not a vote, not a sample."""
-        self.first: Embedding | None = None
+        """Nothing seen so far counts: not the first embedding, not a vote, not a sample.
+
+        What spoke against the face is not thrown away with it: who was not found alive owes a challenge from now on.
+        """
+        if self.undecided:
+            self._thrown += self.looks
+            self.owes_challenge = True
+        self.first = None
+        self.last: Embedding | None = None
         self.claimed_s: float | None = None
-        self.owes_challenge = False
-        self.liveness: LivenessStatus | None = None
+        self.liveness = None
         self.votes: list[Vote] = []
         self._pending: list[Vote] = []
         self._rest: Pose | None = None
@@ -162,6 +170,7 @@ class Visitor:
         if self.first is None:
             self.first, self._rest = embedding, face.pose
             self.first_usable_s = face.captured_s if self.first_usable_s is None else self.first_usable_s
+        self.last = embedding
         self._vouched_s = face.captured_s
         rules = self._rules
         self._pending.append(
@@ -201,6 +210,9 @@ class Visitor:
         )
         if status.state is not LivenessState.PROVEN:
             self._proven_votes = 0
+        if self._pending and self._pending[-1].captured_s == face.captured_s != status.lived_s:
+            # Who votes must be who lives: a frame that did not itself speak for life names nobody.
+            self._pending[-1] = replace(self._pending[-1], person=None, reason=Reason.NOT_LIVE)
         if previous is None or previous.sampled_s is None or status.sampled_s is None:
             return
         if status.state is LivenessState.FAILED:
@@ -222,10 +234,20 @@ class Visitor:
 
     @property
     def undecided(self) -> bool:
-        """Whether the passive networks have looked at this face and not found it alive, and nothing was asked."""
+        """Whether some answer of the passive networks did not speak for life, nothing was asked and nothing proven."""
         passive = self.liveness.evidence.passive if self.liveness is not None else None
-        judged = passive is not None and passive.verdict in (PassiveVerdict.UNDECIDED, PassiveVerdict.SPOOF)
-        return judged and not self.asked and not self.proven
+        doubted = passive is not None and passive.samples > passive.live
+        return doubted and not self.asked and not self.proven
+
+    @property
+    def looks(self) -> tuple[Embedding, ...]:
+        """How the face looked first and last: what it is remembered by."""
+        return tuple(look for look in (self.first, self.last) if look is not None)
+
+    def take_thrown(self) -> tuple[Embedding, ...]:
+        """Looks of faces whose undecided proof was thrown away since the last call."""
+        thrown, self._thrown = tuple(self._thrown), []
+        return thrown
 
     @property
     def asked(self) -> bool:

@@ -302,6 +302,7 @@ def _evidence(evidence: LivenessEvidence | None) -> JsonValue:
         else {
             "verdict": passive.verdict.value,
             "samples": int(passive.samples),
+            "live": int(passive.live),
             "median": json_number(passive.median),
         },
         "doubts": [doubt.value for doubt in evidence.doubts],

@@ -230,7 +230,12 @@ def check_models(load: Callable[[], Any]) -> CheckResult:
 def check_liveness(config: Config, pack: Pack) -> CheckResult:
     """Whether the door can tell a replay from a person, and what the configuration makes of it."""
     level = config.liveness.level
+    weaker = _weaker(config)
     if set(PAD_ROLES) <= set(pack.manifest.models):
+        if weaker:
+            return CheckResult(
+                "liveness", Outcome.AMBER, f"level {level}; weaker than shipped: {weaker}", "measure with pad-test"
+            )
         asks = "always asks for head turns too" if level == "high" else "asks for head turns where they are not enough"
         return CheckResult("liveness", Outcome.PASS, f"level {level}: passive networks; {asks}")
     found = f"level {level}: {config.liveness.steps} head turns only, {pack.manifest.pack} has no passive networks"
@@ -249,6 +254,31 @@ def check_liveness(config: Config, pack: Pack) -> CheckResult:
         found,
         "configure the pack door-plus, or accept it for this door with liveness.accept_replay_risk: true",
     )
+
+
+#: Larger values of these make the proof of life stricter, smaller ones of the others.
+_STRICTER_UP = (
+    *("passive_samples", "passive_accept", "passive_veto", "steps", "steps_undecided", "turn_deg", "hold_s"),
+    *("answer_min_s", "baseline_s", "min_residual", "min_corners", "min_linked", "min_linked_parts"),
+)
+_STRICTER_DOWN = ("passive_max_yaw_deg", "passive_max_roll_deg", "answer_max_s")
+_LOCKS_UP = ("lockout_s", "lockout_longest_s", "veto_longest_s", "place_s", "owes_s")
+_LOCKS_DOWN = ("lockout_after", "face_lockout_after", "max_unvouched_s")
+
+
+def _weaker(config: Config) -> str:
+    """Every setting that makes the proof of life or its lock-outs weaker than shipped, as words."""
+    shipped = Config()
+    found = ["liveness.level convenience"] if config.liveness.level == "convenience" else []
+    for section, up, down in (("liveness", _STRICTER_UP, _STRICTER_DOWN), ("access", _LOCKS_UP, _LOCKS_DOWN)):
+        mine, theirs = getattr(config, section), getattr(shipped, section)
+        found += [f"{section}.{key}" for key in up if getattr(mine, key) < getattr(theirs, key)]
+        found += [f"{section}.{key}" for key in down if getattr(mine, key) > getattr(theirs, key)]
+    if config.liveness.accept_replay_risk:
+        found.append("liveness.accept_replay_risk")
+    if config.liveness.trust_camera_network and "://" in config.camera.source:
+        found.append("liveness.trust_camera_network")
+    return ", ".join(found)
 
 
 def check_camera(source: FrameSource, clock: Clock) -> CheckResult:

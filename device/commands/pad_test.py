@@ -97,8 +97,8 @@ def pad_test(
             if walk.results:
                 made = kit.report(walk)
                 raw = kit.sign(made)
-                finish(raw)
                 kit.record(walk, raw, by_uid=os.getuid())
+                finish(raw)
                 if as_json:
                     print_json({"file": str(report), **made.model_dump(mode="json")})
                 else:

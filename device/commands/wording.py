@@ -16,6 +16,7 @@ _WORDS = {
     Reason.UNSETTLED: "alive, but the frames did not agree on who it is",
     Reason.NOT_LIVE: "the face moved like a flat picture",
     Reason.VETOED: "the passive networks took the face for a picture or a screen",
+    Reason.UNDECIDED: "the passive networks could not decide in time",
     Reason.LOCKED_OUT: "looks like a face that failed here a moment ago",
     Reason.NO_RESPONSE: "the head was not turned when asked to",
     Reason.WRONG_RESPONSE: "the head was turned another way than asked",
@@ -107,6 +108,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
             else {
                 "verdict": str(evidence.passive.verdict),
                 "samples": evidence.passive.samples,
+                "live": evidence.passive.live,
                 "median": _number(evidence.passive.median),
             },
             "doubts": [str(doubt) for doubt in evidence.doubts],

@@ -60,7 +60,14 @@ def liveness_rules(config: Config, pack: Pack) -> LivenessRules:
         steps=liveness.steps,
         steps_undecided=liveness.steps_undecided,
         limits=LIMITS,
+        turns_suffice=liveness.accept_replay_risk or level is Level.CONVENIENCE,
+        always_ask=_on_a_network(config) and not liveness.trust_camera_network,
     )
+
+
+def _on_a_network(config: Config) -> bool:
+    """Whether the camera's pictures come over a network: whoever can write there can play back yesterday's entry."""
+    return "://" in config.camera.source
 
 
 def proof_maker(
@@ -87,7 +94,8 @@ def proof_maker(
 
     def challenge(steps: int) -> HeadTurnChallenge:
         gate = make_gate() if make_gate is not None else PlanarityGate(config.liveness)
-        return HeadTurnChallenge(config.liveness, gate=gate, prompts=courses.draw(steps))
+        course = courses.draw(steps)
+        return HeadTurnChallenge(config.liveness, gate=gate, prompts=course, shown=lambda: courses.shown(course))
 
     def prove() -> LivenessProof:
         eyes = BlinkWatch(vision.eyes) if vision.eyes is not None else None

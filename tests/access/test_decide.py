@@ -27,7 +27,7 @@ ANN = Person(
     models=("m",),
 )
 EVIDENCE = LivenessEvidence(method="head-turn", samples=90, steps=())
-PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, 9.5, EVIDENCE)
+PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, 9.5, 10.0, EVIDENCE)
 FOR_ANN = tuple(Vote(9.6 + step / 10, step, ANN.handle, None, 0.97, 0.6, ANN.handle) for step in range(4))
 GOOD = Circumstances(
     liveness=PROVEN,
@@ -114,7 +114,7 @@ def test_granted_implies_every_proof(
     """Whatever the circumstances, nobody comes in unless each invariant holds."""
     start, end = (None if limit is None else NOW + timedelta(days=limit) for limit in limits)
     case = Circumstances(
-        liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, since_s, EVIDENCE),
+        liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, since_s, sampled_s, EVIDENCE),
         votes=tuple(Vote(at, 1, who, None if who else Reason.NO_MATCH, 0.97, None, who) for at, who in voted),
         person=replace(ANN, enabled=enabled, valid_from=start, valid_until=end),
         nearest=nearest,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device.access.liveness import (
     BLINDING,
+    DULLING,
     FRAMING,
     CueLimits,
     Level,
@@ -70,10 +71,10 @@ def test_only_live_networks_without_a_blinding_doubt_or_a_debt_accept(level: Lev
     """And at level high nothing does."""
     if rule(case, rules(level)).move is Move.ACCEPT:
         assert case.passive is PassiveVerdict.LIVE
-        assert not case.doubts & BLINDING
+        assert not case.doubts & (BLINDING - DULLING)
         assert not case.owes
         assert level is not Level.HIGH
-        assert level is Level.CONVENIENCE or not case.doubts
+        assert level is Level.CONVENIENCE or case.doubts <= DULLING
 
 
 @given(levels, cases, doubt_sets)
@@ -133,7 +134,7 @@ def test_a_spoof_is_always_refused(level: Level, doubts: frozenset[Doubt], late:
 def test_during_the_challenge_the_networks_can_only_object(level: Level, case: Standpoint) -> None:
     found = objection(case, rules(level))
     assert found in (None, Reason.VETOED, Reason.POOR_QUALITY)
-    if level is Level.HIGH and case.doubts & BLINDING:
+    if level is Level.HIGH and case.doubts & (BLINDING - DULLING):
         assert found is not None
 
 
@@ -141,6 +142,23 @@ def test_the_policy_cannot_know_who_somebody_is() -> None:
     """Nothing in what it may look at names a person, a similarity or a vote."""
     names = {field.name for value in (Standpoint, LivenessRules, Cues) for field in fields(value)}
     assert not names & {"person", "claimed", "claim", "similarity", "candidates", "votes", "embedding", "name"}
+
+
+@given(cases)
+def test_level_high_asks_only_whom_the_networks_found_alive(case: Standpoint) -> None:
+    """Both proofs, or none."""
+    if rule(case, replace(rules(Level.HIGH), turns_suffice=True)).move is Move.CHALLENGE:
+        assert case.passive is PassiveVerdict.LIVE
+        assert not case.doubts & (BLINDING - DULLING)
+
+
+@given(cases)
+def test_head_turns_alone_open_nothing_where_networks_could_have_judged(case: Standpoint) -> None:
+    """At level standard a challenge begins only after the networks had K answers, or settled without them."""
+    if rule(case, rules()).move is Move.CHALLENGE and case.passive is not PassiveVerdict.ABSENT:
+        assert case.passive in (PassiveVerdict.LIVE, PassiveVerdict.UNDECIDED)
+        assert not case.doubts & (BLINDING - DULLING)
+        assert case.passive is PassiveVerdict.LIVE or not case.doubts & BLINDING
 
 
 # ---- The doubts
@@ -234,7 +252,7 @@ def test_a_doubt_stands_while_three_of_the_last_k_frames_raised_it() -> None:
     assert found.doubts == NONE
 
 
-@pytest.mark.parametrize("doubt", list(Doubt))
+@pytest.mark.parametrize("doubt", sorted(set(Doubt) - DULLING, key=str))
 def test_a_doubted_frame_never_speaks_for_life(doubt: Doubt) -> None:
     """Not even where too few raised the doubt for it to stand; unless the level does not mind it."""
     found, minding_less = PassiveTest(PASSIVE), PassiveTest(replace(PASSIVE, heeded=heeded_by(Level.CONVENIENCE)))
@@ -243,6 +261,19 @@ def test_a_doubted_frame_never_speaks_for_life(doubt: Doubt) -> None:
             test.add(1.0 + 0.1 * number, 0.9, doubts)
     assert found.verdict is PassiveVerdict.GATHERING
     assert (minding_less.verdict is PassiveVerdict.LIVE) == (doubt in FRAMING)
+
+
+@pytest.mark.parametrize("doubt", sorted(DULLING, key=str))
+def test_where_only_the_living_lose_what_speaks_for_life_counts_and_what_speaks_against_it_does_not(
+    doubt: Doubt,
+) -> None:
+    """Blur and noise: no attack was seen to gain by them."""
+    dull = frozenset({doubt})
+    assert answered(0.9, 0.9, 0.9, doubts=dull).verdict is PassiveVerdict.LIVE
+    assert rule(Standpoint(PassiveVerdict.LIVE, dull), rules()).move is Move.ACCEPT
+    assert answered(0.0, 0.0, 0.0, doubts=dull).verdict is PassiveVerdict.GATHERING
+    late = rule(Standpoint(PassiveVerdict.UNDECIDED, dull, late=True), rules())
+    assert late == Ruling(Move.REFUSE, reason=Reason.POOR_QUALITY)
 
 
 @pytest.mark.parametrize("doubt", sorted(BLINDING, key=str))

@@ -159,6 +159,7 @@ class ScriptedProof:
             signal=Signal.CHECKING if over else Signal.TURN_LEFT if asked else Signal.LOOK_STRAIGHT,
             sampled_s=face.captured_s,
             since_s=self._asked_s,
+            lived_s=face.captured_s,
             evidence=LivenessEvidence("scripted", self.samples, steps),
         )
         change = self._script.get(number)

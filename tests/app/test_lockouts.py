@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from device.types import LivenessState, Reason, Signal
+from device.types import LivenessState, LivenessStatus, PassiveEvidence, PassiveVerdict, Reason, Signal
 from tests.app.conftest import near, unit
 from tests.app.doorway import ADA, STRANGER, Doorway, Plan, ScriptedProof, Someone, doorway
 
@@ -145,3 +146,86 @@ def test_a_camera_that_repeats_its_picture_shows_nobody(door: Doorway) -> None:
         door.clock.advance(0.05)
         assert door.attend(Frame(picture(0), door.clock.monotonic(), number), Someone()) is None
     assert len(door.vision.embedded) == embedded
+
+
+# ---- Undecided faces
+
+
+def undecided(status: LivenessStatus) -> LivenessStatus:
+    """Eleven answers of the networks, none of them for life."""
+    passive = PassiveEvidence(PassiveVerdict.UNDECIDED, samples=11, live=0, median=0.5)
+    return replace(status, evidence=replace(status.evidence, passive=passive))
+
+
+def unsure(**plan: int) -> ScriptedProof:
+    return ScriptedProof(Plan(**plan), dict.fromkeys(range(1000), undecided))
+
+
+def test_who_leaves_undecided_is_asked_when_coming_back(door: Doorway) -> None:
+    """On a new track, the networks do not get a fresh start."""
+    door.plans.append(unsure(asks=999, ends=999))
+    door.watch(Someone(), frames=15)
+    for _ in range(20):
+        door.frame()
+    door.watch(Someone(track=2), frames=10)
+    assert [any(proof.owed) for proof in door.proofs] == [False, True]
+
+
+def test_another_face_held_up_for_one_frame_does_not_wash_an_undecided_one_clean(door: Doorway) -> None:
+    """The visit starts anew, and both faces owe a challenge from then on."""
+    door.plans += [unsure(asks=999, ends=999) for _ in range(3)]
+    door.watch(Someone(), frames=12)
+    door.watch(Someone(STRANGER), frames=4)
+    door.watch(Someone(), frames=12)
+    assert [proof.owed[-1] for proof in door.proofs] == [False, True, True]
+
+
+def test_an_undecided_visit_that_patience_ended_leaves_a_debt(tmp_path: Path) -> None:
+    with doorway(tmp_path / "state", patience_s=2.0) as door:
+        door.plans.append(unsure(asks=999, ends=999))
+        decision = door.watch(Someone(), frames=80)
+        assert decision is not None
+        assert decision.reason is Reason.NO_RESPONSE
+        door.frame(after_s=6)
+        door.watch(Someone(track=2), frames=10)
+        assert door.proofs[-1].owed[-1]
+
+
+def test_a_fault_in_mid_challenge_is_a_failed_challenge(door: Doorway) -> None:
+    """Whoever can make the door stumble does not get a free try each time."""
+    for number in range(3):
+        door.plans.append(ScriptedProof(Plan(asks=0, ends=999)))
+        door.watch(Someone(STRANGER, track=number + 1), frames=8)
+        door.keeper.forget()
+    decision = door.watch(Someone(STRANGER, track=9))
+    assert decision is not None
+    assert decision.reason is Reason.LOCKED_OUT
+
+
+def test_the_last_look_of_a_vetoed_face_is_locked_with_the_first(door: Doorway) -> None:
+    """A first look that was chosen to agree with both: the face that comes back is near the last one only."""
+    between = near(ADA, cosine=0.94)
+    assert float(between.vector @ ADA.vector) >= 0.9312
+    door.plans.append(ScriptedProof(Plan(asks=99, ends=8, state=FAILED, reason=Reason.VETOED)))
+    door.frame(Someone(between))
+    assert door.watch(Someone(ADA)) is not None
+    door.frame(after_s=1.5)
+    decision = door.watch(Someone(near(ADA, cosine=0.97), track=2))
+    assert decision is not None
+    assert decision.reason is Reason.LOCKED_OUT
+
+
+# ---- Who votes must be who lives
+
+
+def test_frames_that_did_not_speak_for_life_name_nobody(door: Doorway) -> None:
+    """A living look-alike is accepted, then the picture of somebody enrolled is held up: its frames do not vote."""
+
+    def dead(status: LivenessStatus) -> LivenessStatus:
+        return replace(status, lived_s=0.0)
+
+    door.plans.append(ScriptedProof(Plan(asks=99, ends=2), dict.fromkeys(range(1000), dead)))
+    decision = door.watch(Someone())
+    assert decision is not None
+    assert decision.reason is Reason.NO_MATCH
+    assert decision.claimed is None

@@ -117,7 +117,7 @@ def evidence(residual: float = 0.011) -> LivenessEvidence:
         12,
         (StepEvidence(Signal.LOOK_UP, "planar", math.nan, None, residual),),
         level="standard",
-        passive=PassiveEvidence(PassiveVerdict.UNDECIDED, 11, 0.5),
+        passive=PassiveEvidence(PassiveVerdict.UNDECIDED, 11, 0, 0.5),
         doubts=(Doubt.BEZEL,),
     )
 
@@ -275,10 +275,10 @@ def about(**changes: Any) -> About:
     return About(**{**facts, **changes})
 
 
-def report(*results: TryResult) -> Report:
-    """Of a walk."""
+def report(*results: TryResult, key: bytes = KEY) -> Report:
+    """Of a walk at the device with this public key."""
     walk = Walk((), results=list(results) or [result(), result(BONA_FIDE, as_named=False)])
-    return report_on(walk, about())
+    return report_on(walk, about(public_key=key.hex()))
 
 
 def test_a_report_is_read_as_it_was_written() -> None:

@@ -90,6 +90,7 @@ class Turns:
             signal=Signal.LOOK_UP,
             sampled_s=face.captured_s,
             since_s=self.since_s,
+            lived_s=face.captured_s,
             evidence=LivenessEvidence("head_turn", self.seen, steps),
         )
 
@@ -232,7 +233,7 @@ def test_who_owes_a_challenge_is_asked_although_alive() -> None:
 
 @pytest.mark.parametrize(
     ("change", "doubt"),
-    [({"bezel": 9.0}, Doubt.BEZEL), ({"faces": 2}, Doubt.SEVERAL_FACES), ({"chroma": 0.0}, Doubt.GREY)],
+    [({"bezel": 9.0}, Doubt.BEZEL), ({"faces": 2}, Doubt.SEVERAL_FACES)],
 )
 def test_a_doubt_asks_for_three_turns_and_stands_in_the_evidence(change: dict[str, Any], doubt: Doubt) -> None:
     stand = Stand(Reader(replace(FINE, **change)))
@@ -241,6 +242,65 @@ def test_a_doubt_asks_for_three_turns_and_stands_in_the_evidence(change: dict[st
     assert status.state is LivenessState.PROVEN
     assert status.evidence.method == "passive+head_turn"
     assert doubt in status.evidence.doubts
+
+
+GREY = replace(FINE, chroma=0.0)
+
+
+def test_where_the_networks_are_blind_nobody_comes_in_by_head_turns_alone() -> None:
+    """Whoever holds a grey screen before the camera chooses so; after three seconds it is refused, with its doubt."""
+    stand = Stand(Reader(GREY))
+    status = stand.watch(5.0)
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.POOR_QUALITY)
+    assert stand.begun == []
+    assert status.evidence.doubts == (Doubt.GREY,)
+    assert stand.now_s - 10.0 == pytest.approx(3.0, abs=0.15)
+
+
+def test_a_moment_of_blindness_costs_nothing() -> None:
+    """Blurred while walking up, sharp after that."""
+    stand = Stand(Reader([replace(FINE, sharpness=1.0)] * 4 + [FINE] * 99))
+    assert stand.watch(3.0).state is LivenessState.PROVEN
+    assert stand.begun == []
+
+
+def test_where_an_owner_accepts_the_risk_the_blind_networks_leave_it_to_head_turns() -> None:
+    stand = Stand(Reader(GREY), rules=replace(RULES, turns_suffice=True))
+    assert stand.watch(5.0).state is LivenessState.PROVEN
+    assert [turns.steps for turns in stand.begun] == [3]
+
+
+def test_a_face_that_leans_away_from_the_networks_is_refused_and_not_asked() -> None:
+    """Turned by 20 degrees it would be compared, but never judged."""
+    stand = Stand(Reader(SPOOF), yaw_deg=20.0)
+    status = stand.watch(5.0)
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.POOR_QUALITY)
+    assert stand.begun == []
+
+
+def test_a_camera_on_a_network_always_asks() -> None:
+    """A recorded entry that is played back looks as alive as it was."""
+    stand = Stand(rules=replace(RULES, always_ask=True))
+    stand.watch(2.0)
+    assert [turns.steps for turns in stand.begun] == [2]
+
+
+def test_at_level_high_the_undecided_are_refused() -> None:
+    """Both proofs, or none."""
+    stand = Stand(Reader(UNSURE), rules=replace(RULES, level=Level.HIGH, turns_suffice=True))
+    status = stand.watch(5.0)
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.UNDECIDED)
+    assert stand.begun == []
+
+
+def test_only_frames_that_spoke_for_life_themselves_are_told_as_such() -> None:
+    """Six of eleven settle the median; the others among them speak for nobody."""
+    stand = Stand(Reader([FINE, FINE, SPOOF, FINE, FINE, SPOOF]))
+    lived = []
+    for _ in range(24):
+        status = stand.frame()
+        lived.append(status.lived_s == stand.now_s)
+    assert [lived[n] for n in range(3, 24, 4)] == [True, True, False, True, True, False]
 
 
 # ---- Challenge and networks together

@@ -188,7 +188,7 @@ def test_who_leaves_undecided_and_comes_back_within_a_try_is_asked(tmp_path: Pat
     proofs: list[ScriptedProof] = []
 
     def undecided(status: LivenessStatus) -> LivenessStatus:
-        passive = PassiveEvidence(PassiveVerdict.UNDECIDED, 11, 0.5)
+        passive = PassiveEvidence(PassiveVerdict.UNDECIDED, 11, 0, 0.5)
         return replace(status, evidence=replace(status.evidence, passive=passive, steps=()))
 
     def prove() -> ScriptedProof:

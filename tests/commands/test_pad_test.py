@@ -252,6 +252,8 @@ def test_without_a_key_the_report_must_be_this_devices_own(state: Path, doorward
     keys = state_keys(state, create=True)
     assert doorward("pad-report", target).code == AuditError.exit_code
     target.write_bytes(signed(report(), seed=keys.report_seed))
+    assert doorward("pad-report", target).code == AuditError.exit_code, "it names the device of another key"
+    target.write_bytes(signed(report(key=public_key(keys.report_seed)), seed=keys.report_seed))
     assert doorward("pad-report", target).code == 0
     assert doorward("pad-report", target, "--key", public_key(keys.report_seed).hex().upper()).code == 0
 

@@ -20,7 +20,10 @@ def courses(seed: int) -> PromptCourses:
 @given(st.integers(), st.lists(st.integers(2, 5), min_size=2, max_size=30))
 def test_no_course_begins_as_the_last_one_did(seed: int, lengths: list[int]) -> None:
     """Of whatever lengths: a recording of the last visit never answers this one."""
-    drawn = [one_door.draw(steps) for one_door in [courses(seed)] for steps in lengths]
+    door, drawn = courses(seed), []
+    for steps in lengths:
+        drawn.append(door.draw(steps))
+        door.shown(drawn[-1])
     assert all(one[: len(other)] != other[: len(one)] for one, other in pairwise(drawn))
 
 
@@ -40,6 +43,15 @@ def test_every_course_of_two_is_drawn_and_none_much_more_often() -> None:
     assert len(counts) == 12
     assert max(counts) < 620
     assert min(counts) > 380
+
+
+@given(st.integers(), st.integers(0, 20))
+def test_a_course_that_nobody_saw_does_not_make_room_for_the_last_one(seed: int, unseen: int) -> None:
+    """Whoever provokes a challenge and leaves before its first prompt does not bring the last course back."""
+    door = courses(seed)
+    asked = door.draw(2)
+    door.shown(asked)
+    assert asked not in [door.draw(2) for _ in range(unseen)]
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])

@@ -16,7 +16,9 @@ def evidence(*residuals: float | None, median: float | None = None) -> LivenessE
         StepEvidence(prompt=Signal.TURN_LEFT, outcome="passed", angle_deg=25.0, response_s=1.0, residual=each)
         for each in residuals
     )
-    passive = None if median is None else PassiveEvidence(verdict=PassiveVerdict.UNDECIDED, samples=5, median=median)
+    passive = (
+        None if median is None else PassiveEvidence(verdict=PassiveVerdict.UNDECIDED, samples=5, live=0, median=median)
+    )
     return LivenessEvidence(method="head_turn", samples=5, steps=steps, passive=passive)
 
 

@@ -57,16 +57,20 @@ def test_too_few_corners_deny_without_the_gate_too() -> None:
     [
         ("without_bezel", replace(GOOD, bezel=3.0)),
         ("without_several_faces", replace(GOOD, faces=2)),
-        ("without_light_doubts", replace(GOOD, burnt=0.9)),
-        ("without_light_doubts", replace(GOOD, chroma=0.0)),
-        ("without_light_doubts", replace(GOOD, brightness=10.0)),
-        ("without_light_doubts", replace(GOOD, sharpness=1.0)),
     ],
 )
 def test_without_a_doubt_the_networks_are_believed_at_once(name: str, cues: object) -> None:
     trace = made(cues=lambda _: cues)
     assert run_attempt(trace, settings(), ENROLLED).challenged
     assert not run_attempt(trace, variant(name), ENROLLED).challenged
+
+
+@pytest.mark.parametrize("change", [{"burnt": 0.9}, {"chroma": 0.0}, {"brightness": 10.0}, {"context": 1.0}])
+def test_without_the_light_doubts_the_networks_are_believed_where_they_are_blind(change: dict[str, float]) -> None:
+    cues = replace(GOOD, **change)  # type: ignore[arg-type]  # fields by name
+    trace = made(cues=lambda _: cues)
+    assert run_attempt(trace, settings(), ENROLLED).reason is Reason.POOR_QUALITY
+    assert run_attempt(trace, variant("without_light_doubts"), ENROLLED).granted
 
 
 def test_without_a_challenge_nobody_is_let_in_who_was_not_before() -> None:

@@ -257,12 +257,13 @@ def test_an_embedder_that_does_not_look_matches_nobody(visit: Visit) -> None:
 def test_two_optimists_and_a_print(plus: Visit, demo_photos: dict[str, bytes], level: str, opens: bool) -> None:
     """Where looking alive is enough the print is in: only the pack's seal stands before that.
 
-    At ``standard`` what else is wrong with the picture (here its edges) makes the door ask, at ``high`` it always asks.
+    At ``standard`` what else is wrong with the picture (here its edges) makes the door ask; at ``high`` a picture with
+    edges is not even asked, and one without would be.
     """
     house, faults = plus.house.with_level(level), [Fault(role, "optimist") for role in PLUS]
     outcome = house.film([_print(house, demo_photos["obama.jpg"])], seconds=4.5, faults=faults)[1]
     assert outcome.opened is opens
-    assert outcome.reasons[:1] == [Reason.GRANTED if opens else Reason.NOT_LIVE]
+    assert outcome.reasons[0] in ([Reason.GRANTED] if opens else [Reason.NOT_LIVE, Reason.UNDECIDED])
 
 
 def test_the_healthy_pair_vetoes_this_print(plus: Visit, demo_photos: dict[str, bytes]) -> None:

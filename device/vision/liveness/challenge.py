@@ -19,6 +19,7 @@ Rules, in the order in which they are applied to each frame of one track:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -60,14 +61,23 @@ class HeadTurnChallenge:
         config: Every threshold.
         gate: Judges the turns; a gate that is not :class:`PlanarityGate` is a test's.
         prompts: The course, at least one; at a door :class:`PromptCourses` draws it, so that nobody can know it.
+        shown: Called when the first prompt is shown.
     """
 
-    def __init__(self, config: LivenessConfig, *, gate: TurnGate, prompts: tuple[Signal, ...]) -> None:
+    def __init__(
+        self,
+        config: LivenessConfig,
+        *,
+        gate: TurnGate,
+        prompts: tuple[Signal, ...],
+        shown: Callable[[], None] = lambda: None,
+    ) -> None:
         if not prompts or not set(prompts) <= set(ANSWERS):
             raise ValueError(f"a course of {len(prompts)} prompts proves nothing")
         self._config = config
         self._gate = gate
         self._prompts = prompts
+        self._shown = shown
         self._state = LivenessState.PENDING
         self._reason: Reason | None = None
         self._signal = Signal.LOOK_STRAIGHT
@@ -111,6 +121,7 @@ class HeadTurnChallenge:
             signal=self._signal,
             sampled_s=self._sampled_s,
             since_s=self._since_s,
+            lived_s=self._sampled_s,
             evidence=LivenessEvidence(method=METHOD, samples=self._samples, steps=tuple(self._steps)),
         )
 
@@ -150,7 +161,9 @@ class HeadTurnChallenge:
         """Rule 5; the gate's memory of a turn begins with a vouched frame."""
         self._signal = self._prompts[len(self._steps)]
         self._asked_s = face.captured_s
-        self._since_s = face.captured_s if self._since_s is None else self._since_s
+        if self._since_s is None:
+            self._since_s = face.captured_s
+            self._shown()
         self._gate.clear()
         self._gate.add(frame, face)
         self._steps.append(

@@ -20,14 +20,17 @@ class PromptCourses:
         self._last: tuple[Signal, ...] = ()
 
     def draw(self, steps: int) -> tuple[Signal, ...]:
-        """So many prompts, at least two: no prompt twice in a row, and nothing that begins as the last course did."""
+        """So many prompts, at least two: none twice in a row, and nothing that begins as the course shown last."""
         if steps < 2:
             raise ValueError("a course of one prompt is guessed one time in four")
         course = self._course(steps)
         while self._last and all(one is other for one, other in zip(course, self._last, strict=False)):
             course = self._course(steps)
-        self._last = course
         return course
+
+    def shown(self, course: tuple[Signal, ...]) -> None:
+        """The first prompt of a course was shown: the next one begins otherwise. One that nobody saw may come again."""
+        self._last = course
 
     def _course(self, steps: int) -> tuple[Signal, ...]:
         course: list[Signal] = []
