@@ -300,6 +300,8 @@ class StepEvidence:
         angle_deg: Largest turn seen in the asked direction, relative to the baseline.
         response_s: Seconds from the prompt to the answer, None without one.
         residual: KLT homography residual over inter-ocular distance during the turn, None where not measurable.
+        parallax: Sine of the turn that the corners confirm in depth, None where not measurable.
+        error: Standard error of the parallax.
     """
 
     prompt: Signal
@@ -307,6 +309,8 @@ class StepEvidence:
     angle_deg: float
     response_s: float | None
     residual: float | None
+    parallax: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

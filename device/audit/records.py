@@ -314,6 +314,8 @@ def _evidence(evidence: LivenessEvidence | None) -> JsonValue:
                 "angle_deg": json_number(step.angle_deg),
                 "response_s": json_number(step.response_s),
                 "residual": json_number(step.residual),
+                "parallax": json_number(step.parallax),
+                "error": json_number(step.error),
             }
             for step in evidence.steps
         ],

@@ -120,6 +120,8 @@ def decision_json(decision: Decision) -> dict[str, Any]:
                     "angle_deg": _number(step.angle_deg),
                     "response_s": _number(step.response_s),
                     "residual": _number(step.residual),
+                    "parallax": _number(step.parallax),
+                    "error": _number(step.error),
                 }
                 for step in evidence.steps
             ],

@@ -2,8 +2,9 @@
 
 What can be told apart, and what not:
 
-* ``without_planarity`` and ``without_link`` are the two halves of the gate: the residual of the turn, and that the
-  turned face hangs together with the one that was compared. ``without_gate`` removes both. Too few corners still deny.
+* ``without_planarity`` and ``without_link`` are the two halves of the gate: residual and parallax of the turn, and that
+  the turned face hangs together with the one that was compared; ``without_parallax`` leaves the residual alone.
+  ``without_gate`` removes both halves. Too few corners still deny.
 * ``without_agreement`` removes the agreement of embeddings within a visit and with the claimed person since the proof
   began. Removing one alone shows nothing: each catches what the other does.
 * ``without_challenge`` and ``without_lockout`` let nobody in by themselves: the first shows who can only be let in by
@@ -55,6 +56,7 @@ ABLATIONS: Final[Mapping[str, Callable[[PolicySettings], PolicySettings]]] = Map
         "without_passive": lambda settings: replace(settings, passive=False),
         "without_veto": _without_veto,
         "without_challenge": lambda settings: replace(settings, challenge=False),
+        "without_parallax": lambda settings: replace(settings, parallax=False),
         "without_planarity": lambda settings: replace(settings, planarity=False),
         "without_link": lambda settings: replace(settings, link=False),
         "without_gate": lambda settings: replace(settings, planarity=False, link=False),

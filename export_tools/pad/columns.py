@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from device.config import LivenessConfig
 from device.types import Cues, Face, QualityReason
-from device.vision.liveness.planarity import PLANAR, SPATIAL, TOO_FEW_CORNERS, Planarity
+from device.vision.liveness.planarity import PLANAR, SPATIAL, TOO_FEW_CORNERS, Planarity, verdict_on
 
 #: Track of a frame in which there is no face.
 NO_FACE: Final = -1
@@ -39,19 +40,32 @@ class Found:
         corners: How many were followed through the window.
         enough: Whether the gate took them for enough.
         linked: Whether the turned face hangs together with the last compared one.
+        parallax: Sine of the turn that the corners confirm in depth; None where not measurable.
+        error: Its standard error.
     """
 
     residual: float | None
     corners: int
     enough: bool
     linked: bool
+    parallax: float | None = None
+    error: float | None = None
 
-    def judged(self, *, min_residual: float) -> Planarity:
-        """The gate's verdict with this limit; nothing that is not a number is spatial."""
+    def judged(self, config: LivenessConfig, *, relief: bool = True) -> Planarity:
+        """The gate's verdict with these limits; nothing that is not a number is spatial.
+
+        Args:
+            config: The limits.
+            relief: Whether the parallax is asked for too, or the residual alone.
+        """
         if not (self.enough and self.linked):
             return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=self.corners)
-        spatial = self.residual is not None and self.residual >= min_residual
-        return Planarity(verdict=SPATIAL if spatial else PLANAR, residual=self.residual, corners=self.corners)
+        if self.residual is None:
+            return Planarity(verdict=PLANAR, residual=None, corners=self.corners)
+        verdict = verdict_on(self.residual, self.parallax, self.error, config)
+        if not relief:
+            verdict = SPATIAL if self.residual >= config.min_residual else PLANAR
+        return Planarity(verdict, self.residual, self.corners, parallax=self.parallax, error=self.error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +86,7 @@ class Frames:
         cued: (n,) int64: ``NOT_DONE``, ``DONE`` or ``FAILED``.
         cues: (cued frames, cues) float64 in the order of :class:`device.types.Cues`; ``live`` is NaN without networks.
         turned: (n,) int64, the same for the gate.
-        findings: (judged frames, 4) float64: residual (NaN without), corners, enough, linked.
+        findings: (judged frames, 6) float64: residual, parallax, error (NaN without), corners, enough, linked.
     """
 
     captured_s: Floats
@@ -106,7 +120,7 @@ _COLUMNS: Final[dict[str, tuple[type[np.generic], int | None]]] = {
     "cued": (np.int64, None),
     "cues": (np.float64, len(CUES)),
     "turned": (np.int64, None),
-    "findings": (np.float64, 4),
+    "findings": (np.float64, 6),
 }
 COLUMNS: Final = tuple(field.name for field in fields(Frames))
 _ROWS_OF: Final = {"embeddings": "compared", "cues": "cued", "findings": "turned"}
@@ -136,9 +150,12 @@ def cues_of(row: list[float], *, passive: bool) -> Cues:
 
 def found_of(row: list[float]) -> Found:
     """A row as what the gate found."""
-    residual, corners, enough, linked = row
+    *measures, corners, enough, linked = row
+    residual, parallax, error = (value if math.isfinite(value) else None for value in measures)
     return Found(
-        residual=residual if np.isfinite(residual) else None,
+        residual=residual,
+        parallax=parallax,
+        error=error,
         corners=int(corners),
         enough=bool(enough),
         linked=bool(linked),
@@ -185,7 +202,7 @@ def _meaningless(frames: Frames) -> str | None:
     somewhere = frames.compared | (frames.cued != NOT_DONE) | (frames.turned != NOT_DONE)
     if (somewhere & (frames.track == NO_FACE)).any():
         return "something was measured where there is no face"
-    if not np.isfinite(frames.findings[:, 1:]).all():
+    if not np.isfinite(frames.findings[:, 3:]).all():
         return "what its gate found is no number"
     lengths = np.linalg.norm(frames.embeddings.astype(np.float64), axis=1)
     return None if (np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE).all() else "it holds what is no embedding"

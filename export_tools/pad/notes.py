@@ -65,8 +65,9 @@ class Notes:
         """The gate has judged, or could not."""
         self._turned[-1] = state
         if found is not None:
-            residual = math.nan if found.residual is None else found.residual
-            self._findings.append([residual, found.corners, found.enough, found.linked])
+            measures = (found.residual, found.parallax, found.error)
+            told = [math.nan if value is None else value for value in measures]
+            self._findings.append([*told, found.corners, found.enough, found.linked])
 
     def frames(self) -> Frames:
         """Everything so far."""
@@ -85,5 +86,5 @@ class Notes:
             cued=np.array(self._cued, np.int64),
             cues=np.array(self._cues, np.float64).reshape(self._cued.count(DONE), len(CUES)),
             turned=np.array(self._turned, np.int64),
-            findings=np.array(self._findings, np.float64).reshape(self._turned.count(DONE), 4),
+            findings=np.array(self._findings, np.float64).reshape(self._turned.count(DONE), 6),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -60,9 +59,8 @@ class TraceGate:
             return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=0)
         if not settings.link:
             found = replace(found, linked=True)
-        least = settings.liveness.min_residual if settings.planarity else -math.inf
-        verdict = found.judged(min_residual=least)
-        if not settings.planarity and verdict.verdict != TOO_FEW_CORNERS:
+        verdict = found.judged(settings.liveness, relief=settings.parallax)
+        if not settings.planarity and found.enough and found.linked:
             return replace(verdict, verdict=SPATIAL)
         return verdict
 

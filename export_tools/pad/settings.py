@@ -25,7 +25,8 @@ class PolicySettings:
         visit: Votes, thresholds, agreement of embeddings, memory of failed faces, lock-outs.
         passive: Whether the networks are asked.
         challenge: Whether head turns are asked for; without, whoever would be asked is let wait, and denied.
-        planarity: Whether a turn must leave a residual.
+        planarity: Whether a turn must leave a residual, and show relief.
+        parallax: Whether it must show relief; without, the residual alone decides.
         link: Whether the turned face must hang together with the last compared one.
         several_faces: Whether several faces are a doubt.
         lockout: Whether failed faces and the door are locked for a while.
@@ -39,6 +40,7 @@ class PolicySettings:
     passive: bool
     challenge: bool = True
     planarity: bool = True
+    parallax: bool = True
     link: bool = True
     several_faces: bool = True
     lockout: bool = True

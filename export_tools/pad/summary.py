@@ -19,7 +19,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "without_passive": "the passive networks are not asked; everybody turns the head",
         "without_veto": "the passive networks may accept, but take nobody for a spoof",
         "without_challenge": "nobody is asked to turn the head: who would be asked is denied",
-        "without_planarity": "a turn that leaves no residual counts as one of a solid head",
+        "without_parallax": "a turn need not show relief: what no flat sheet does is enough",
+        "without_planarity": "a turn that leaves no residual and shows no relief counts as one of a solid head",
         "without_link": "the turned face need not hang together with the one that was compared",
         "without_gate": "any turn counts, flat or not, of whichever face",
         "without_agreement": "the face may change from one frame to the next",
@@ -108,7 +109,8 @@ def told_settings(settings: PolicySettings) -> tuple[Setting, ...]:
         if settings.passive
         else "not asked",
         "turn": f"{liveness.turn_deg:g} degrees, answered within {liveness.answer_max_s:g} s",
-        "flat": f"residual below {liveness.min_residual:g}, or fewer than {liveness.min_corners} corners",
+        "flat": f"residual below {liveness.min_residual:g} or parallax below {liveness.min_parallax:g};"
+        f" undecided below {liveness.min_corners} corners",
         "same person": f"cosine from {visit.threshold:.4f}; within a visit from {visit.same_face:.4f}",
         "votes": f"{visit.decision.votes} of {visit.decision.vote_window}",
         "lock-out": (

@@ -65,12 +65,24 @@ class NotingGate:
         """Note the verdict; answer ``spatial``."""
         try:
             found = self._gate.judge(vouched_s=vouched_s, until_s=until_s)
-            linked = found.verdict != TOO_FEW_CORNERS
+            linked = _measured(found)
             if not linked:
                 found = self._unlinked.judge(vouched_s=vouched_s, until_s=until_s)
         except ModelError:
             self._notes.turned(FAILED, None)
             return Planarity(verdict=SPATIAL, residual=None, corners=0)
-        enough = found.verdict != TOO_FEW_CORNERS
-        self._notes.turned(DONE, Found(found.residual, found.corners, enough=enough, linked=linked))
+        noted = Found(
+            found.residual,
+            found.corners,
+            enough=_measured(found),
+            linked=linked,
+            parallax=found.parallax,
+            error=found.error,
+        )
+        self._notes.turned(DONE, noted)
         return Planarity(verdict=SPATIAL, residual=found.residual, corners=found.corners)
+
+
+def _measured(found: Planarity) -> bool:
+    """Whether the gate had corners to measure; it also says that they are too few where they leave it undecided."""
+    return found.verdict != TOO_FEW_CORNERS or found.residual is not None

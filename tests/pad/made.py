@@ -29,7 +29,7 @@ FINE = Quality(face_px=120, sharpness=90, brightness=120, contrast=40, clipped=0
 GOOD = Cues(
     live=0.95, faces=1, bezel=0.0, burnt=0.0, chroma=20.0, brightness=120.0, noise=0.0, context=2.0, sharpness=90.0
 )
-SOLID = Found(residual=0.05, corners=60, enough=True, linked=True)
+SOLID = Found(residual=0.05, corners=60, enough=True, linked=True, parallax=0.5, error=0.05)
 TURNS = {
     Signal.TURN_LEFT: (28.0, 0.0),
     Signal.TURN_RIGHT: (-28.0, 0.0),

@@ -92,6 +92,7 @@ def test_what_only_the_networks_need_is_not_removed_where_there_are_none() -> No
     assert names == [
         "policy",
         "without_challenge",
+        "without_parallax",
         "without_planarity",
         "without_link",
         "without_gate",

@@ -193,7 +193,7 @@ class HeadTurnChallenge:
         except ModelError:
             self._fail(Reason.LIVENESS_ERROR)
             return
-        self._note(residual=found.residual)
+        self._note(residual=found.residual, parallax=found.parallax, error=found.error)
         if found.verdict == SPATIAL:
             self._note(outcome="passed")
             self._signal = Signal.LOOK_STRAIGHT

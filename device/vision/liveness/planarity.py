@@ -134,20 +134,9 @@ class PlanarityGate:
         depths = depths_at(first, start.points, start.depths)
         relief = parallax(first, last, depths, matrix=matrix, unit_px=unit_px, turned=turned)
         if relief is None or not relief.relief >= _MIN_RELIEF:
-            verdict = TOO_FEW_CORNERS if residual >= config.min_residual else PLANAR
-            return Planarity(verdict=verdict, residual=residual, corners=len(first))
-        # The least sine that the corners speak for must reach the limit, not the likeliest.
-        sure = relief.sine - relief.error >= config.min_parallax and relief.sine >= _SURE * relief.error
-        spatial = residual >= config.min_residual and sure
-        undecided = residual >= config.min_residual and relief.sine + _UNDECIDED * relief.error >= config.min_parallax
-        verdict = SPATIAL if spatial else TOO_FEW_CORNERS if undecided else PLANAR
-        return Planarity(
-            verdict=verdict,
-            residual=residual,
-            corners=len(first),
-            parallax=relief.sine,
-            error=relief.error,
-        )
+            return Planarity(verdict_on(residual, None, None, config), residual, len(first))
+        verdict = verdict_on(residual, relief.sine, relief.error, config)
+        return Planarity(verdict, residual, len(first), parallax=relief.sine, error=relief.error)
 
     def _hangs_together(self, views: list[View]) -> bool:
         """Whether most of the face's parts can be followed from the first view to the last, each by itself.
@@ -162,6 +151,25 @@ class PlanarityGate:
         least = self._config.min_linked
         linked: int = sum(len(part) > 0 and count >= least * len(part) for part, count in zip(found, kept, strict=True))
         return linked >= self._config.min_linked_parts
+
+
+def verdict_on(residual: float, parallax: float | None, error: float | None, config: LivenessConfig) -> str:
+    """What the two measures of a turn say; whatever is not a number is not spatial.
+
+    Args:
+        residual: In inter-ocular distances.
+        parallax: Sine of the turn, and its standard ``error``; both None where there was too little relief.
+        error: See there.
+        config: The limits.
+    """
+    if not residual >= config.min_residual:
+        return PLANAR
+    if parallax is None or error is None:
+        return TOO_FEW_CORNERS
+    # The least sine that the corners speak for must reach the limit, not the likeliest.
+    if parallax - error >= config.min_parallax and parallax >= _SURE * error:
+        return SPATIAL
+    return TOO_FEW_CORNERS if parallax + _UNDECIDED * error >= config.min_parallax else PLANAR
 
 
 def _last_turn(views: list[View], *, since_s: float) -> list[View]:
