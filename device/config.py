@@ -147,7 +147,9 @@ class LivenessConfig(Section):
     steps_undecided: int = Field(2, ge=2, le=5)
     """Random head turns to ask for where they are only undecided (a replay passed 4 % of trials, and no veto)."""
     turn_deg: Annotated[float, Field(ge=15, le=40, allow_inf_nan=False)] = 20.0
-    """How far a turn must go from the baseline."""
+    """How far a turn to the side must go from the baseline."""
+    nod_deg: Annotated[float, Field(ge=15, le=40, allow_inf_nan=False)] = 15.0
+    """How far a look up or down must go: of 40 rendered visitors who answered, 8 were read as 14 to 20 degrees."""
     neutral_deg: Degrees = 10.0
     """Within so many degrees of the baseline the head counts as back."""
     hold_s: Seconds = 0.1
@@ -156,6 +158,8 @@ class LivenessConfig(Section):
     """An answer sooner than this after the prompt was not an answer to it."""
     answer_max_s: Seconds = 2.5
     """No answer until then: the step has failed."""
+    return_max_s: Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)] = 3.0
+    """Not back at rest until then: the step has failed."""
     baseline_s: Seconds = 0.5
     """The head's rest position is the median over so long."""
     max_gap_s: Seconds = Field(0.33, le=0.33)
@@ -178,6 +182,9 @@ class LivenessConfig(Section):
     min_linked_parts: int = Field(3, ge=2, le=4)
     """So many of the four parts must be the same: in 60 exchanges of living heads the third best part kept 9 % of its
     corners at most; in 110 turns without one 30 % and more in 97 of 100."""
+    spare_turns: int = Field(1, ge=0, le=1)
+    """So many turns that leave the gate undecided (too few corners, too little relief) are replaced by another one; a
+    turn that was seen to be flat fails at once."""
     count_blinks: bool = False
     """Count blinks and write them into the evidence: they speak against a still photograph, decide nothing, and cost
     two runs of the iris model per frame of a face from 120 pixels on (4 ms)."""
@@ -219,9 +226,9 @@ class AccessConfig(Section):
     """Cosine below which an embedding no longer agrees with its visit's first: the face was changed. Null takes the
     pack's loosest operating point (for ``door`` 0.9312, 1 in 1,000 strangers reaches it; in the recorded clips the
     least within one track was 0.938)."""
-    max_unvouched_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 2.5
+    max_unvouched_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 3.5
     """Once something was asked, the face must be compared and found to be the visit's first at least so often, else it
-    was changed; a turn there and back takes 1 to 2 s."""
+    was changed; a turn there and back takes 1 to 2 s, of slow people 3."""
     lockout_after: int = Field(5, ge=1, le=100)
     """So many failed proofs of life in a row, whoever failed, and nobody is asked for a while."""
     lockout_s: Annotated[float, Field(ge=5, allow_inf_nan=False)] = 30.0
@@ -352,7 +359,10 @@ def _contradictions(config: Config) -> tuple[str, ...]:
         (vision.min_brightness < vision.max_brightness, "vision.min_brightness: below vision.max_brightness"),
         (liveness.passive_veto < liveness.passive_accept, "liveness.passive_veto: below liveness.passive_accept"),
         (liveness.passive_samples % 2 == 1, "liveness.passive_samples: an odd number, so that there is a median"),
-        (liveness.neutral_deg < liveness.turn_deg, "liveness.neutral_deg: below liveness.turn_deg"),
+        (
+            liveness.neutral_deg < min(liveness.turn_deg, liveness.nod_deg),
+            "liveness.neutral_deg: below liveness.turn_deg and liveness.nod_deg",
+        ),
         (access.lockout_s <= access.lockout_longest_s, "access.lockout_s: at most access.lockout_longest_s"),
         (access.lockout_s <= access.veto_longest_s, "access.lockout_s: at most access.veto_longest_s"),
         (liveness.answer_min_s < liveness.answer_max_s, "liveness.answer_min_s: below liveness.answer_max_s"),

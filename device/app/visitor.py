@@ -204,12 +204,15 @@ class Visitor:
         Raises:
             ModelError: A network failed.
         """
-        previous = self.liveness
+        previous, asked = self.liveness, self.asked
         self.liveness = status = self._proof.observe(
             scene, face, vouched_s=self._vouched_s, owes_challenge=self.owes_challenge
         )
         if status.state is not LivenessState.PROVEN:
             self._proven_votes = 0
+        if self.asked and not asked:
+            # The look that answers are held to is the one that was asked: a first look from afar is a poor one.
+            self.first = self.last
         if self._pending and self._pending[-1].captured_s == face.captured_s != status.lived_s:
             # Who votes must be who lives: a frame that did not itself speak for life names nobody.
             self._pending[-1] = replace(self._pending[-1], person=None, reason=Reason.NOT_LIVE)

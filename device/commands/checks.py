@@ -258,10 +258,10 @@ def check_liveness(config: Config, pack: Pack) -> CheckResult:
 
 #: Larger values of these make the proof of life stricter, smaller ones of the others.
 _STRICTER_UP = (
-    *("passive_samples", "passive_accept", "passive_veto", "steps", "steps_undecided", "turn_deg", "hold_s"),
-    *("answer_min_s", "baseline_s", "min_residual", "min_corners", "min_linked", "min_linked_parts"),
+    *("passive_samples", "passive_accept", "passive_veto", "steps", "steps_undecided", "turn_deg", "nod_deg", "hold_s"),
+    *("answer_min_s", "baseline_s", "min_residual", "min_parallax", "min_corners", "min_linked", "min_linked_parts"),
 )
-_STRICTER_DOWN = ("passive_max_yaw_deg", "passive_max_roll_deg", "answer_max_s")
+_STRICTER_DOWN = ("passive_max_yaw_deg", "passive_max_roll_deg", "answer_max_s", "return_max_s", "spare_turns")
 _LOCKS_UP = ("lockout_s", "lockout_longest_s", "veto_longest_s", "place_s", "owes_s")
 _LOCKS_DOWN = ("lockout_after", "face_lockout_after", "max_unvouched_s")
 

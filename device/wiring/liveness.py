@@ -94,8 +94,11 @@ def proof_maker(
 
     def challenge(steps: int) -> HeadTurnChallenge:
         gate = make_gate() if make_gate is not None else PlanarityGate(config.liveness)
-        course = courses.draw(steps)
-        return HeadTurnChallenge(config.liveness, gate=gate, prompts=course, shown=lambda: courses.shown(course))
+        spares = config.liveness.spare_turns
+        course = courses.draw(steps + spares)
+        return HeadTurnChallenge(
+            config.liveness, gate=gate, prompts=course, spares=spares, shown=lambda: courses.shown(course)
+        )
 
     def prove() -> LivenessProof:
         eyes = BlinkWatch(vision.eyes) if vision.eyes is not None else None

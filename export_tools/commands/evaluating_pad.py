@@ -72,7 +72,9 @@ def _simulated(options: argparse.Namespace, reporter: CountingReporter) -> Polic
     items = simulated_items(species_of(options.species), half=options.half, count=options.count)
     pack, config, settings = _policy(options)
     photos = as_photos(fetch_photos(PHOTOS, fetcher=fetcher_for(options)))
-    plan = StudioPlan(state=options.state, config=config, photos=photos)
+    # What neither the networks nor an ablation needs is not recorded.
+    brisk = not settings.passive and not options.ablation
+    plan = StudioPlan(state=options.state, config=config, photos=photos, brisk=brisk)
     measured = _measured(
         options,
         items,

@@ -18,7 +18,7 @@ from device.vision.repeats import Repeats
 from device.wiring.models import Vision
 from export_tools.pad.columns import DONE, FAILED, cue_row, on_grid
 from export_tools.pad.notes import Notes
-from export_tools.pad.script import LONGEST_S, TAIL_S, Script, wait_then_ask
+from export_tools.pad.script import LONGEST_S, SPARES, TAIL_S, Script, wait_then_ask
 from export_tools.pad.trace import About, Ending, Trace
 from export_tools.pad.witness import BlindReader, NotingGate, VouchedChallenge
 
@@ -59,7 +59,7 @@ def record(
         source.close()
     return Trace(
         about=about,
-        passive=vision.passive is not None,
+        passive=vision.passive is not None and not script.brisk,
         model=vision.embedder.model,
         prompts=tuple(prompts),
         turn_at=recorder.turn_at,
@@ -98,7 +98,10 @@ class _Recorder:
         self.notes.begin(frame, face, nearest=face is not None and is_nearest(face, scene), others=others)
         if visit is not None and self._has_left(visit, face, frame.captured_s):
             self._visit = None
-            if self.turn_at is not None:
+            if self.turn_at is not None and not visit.asked:
+                # As at the door: nothing was asked yet, so whoever is there begins anew.
+                self.turn_at = self._proof = None
+            elif self.turn_at is not None:
                 self.ending = Ending.NOT_NEAREST if face is not None and others else Ending.LEFT
                 return Signal.IDLE
         if frame.captured_s - self._began_s > LONGEST_S:
@@ -129,7 +132,7 @@ class _Recorder:
 
     def _read(self, scene: Scene, face: Face) -> None:
         """Note the cues of a compared frame, whatever its pose and whoever it shows."""
-        if not self._reader.passive:
+        if not self._reader.passive or self._script.brisk:
             return
         try:
             self.notes.cued(DONE, cue_row(self._reader.read(scene, face)))
@@ -159,5 +162,5 @@ class _Recorder:
     def _begin_challenge(self, _: int) -> VouchedChallenge:
         self.turn_at = len(self.notes) - 1
         gate = NotingGate(self._script, self.notes)
-        challenge = HeadTurnChallenge(self._script.liveness, gate=gate, prompts=self._prompts)
+        challenge = HeadTurnChallenge(self._script.liveness, gate=gate, prompts=self._prompts, spares=SPARES)
         return VouchedChallenge(challenge, lambda: self._compared_s)

@@ -244,7 +244,10 @@ class _Player:
         self._challenged = True
         trace, settings = self._trace, self._settings
         gate = TraceGate(settings, self._current)
-        challenge = HeadTurnChallenge(settings.liveness, gate=gate, prompts=trace.prompts[:steps])
+        spares = settings.liveness.spare_turns
+        challenge = HeadTurnChallenge(
+            settings.liveness, gate=gate, prompts=trace.prompts[: steps + spares], spares=spares
+        )
         if trace.turn_at is None or not trace.about.answers:
             return challenge
         self._jump = True

@@ -17,6 +17,8 @@ from device.wiring.models import same_face_threshold
 
 #: Head turns that a script asks for; a policy may ask for as many or fewer.
 STEPS: Final = 3
+#: Prompts beyond these, for turns that leave the gate undecided.
+SPARES: Final = 1
 #: The passive part goes on for so long after the last moment at which a policy decides: two more compared frames, for
 #: the votes of whoever is accepted just then.
 BEYOND_S: Final = 0.3
@@ -29,10 +31,12 @@ LONGEST_S: Final = 45.0
 _SHAPING: Final = (
     "passive_within_s",
     "turn_deg",
+    "nod_deg",
     "neutral_deg",
     "hold_s",
     "answer_min_s",
     "answer_max_s",
+    "return_max_s",
     "baseline_s",
     "max_gap_s",
     "planarity_window_s",
@@ -51,15 +55,18 @@ class Script:
         vision: Rates and gates.
         visit: When a face is compared, and how faces come and go.
         rules: Nobody is asked anything for ``within_s`` after a visit's first compared frame, then for three turns.
+        brisk: For policies without networks and with the whole gate: cues are not read, nobody waits before being
+            asked, and a turn that the gate refuses ends the recording. Costs a third.
     """
 
     liveness: LivenessConfig
     vision: VisionConfig
     visit: VisitRules
     rules: LivenessRules
+    brisk: bool = False
 
     @classmethod
-    def of(cls, config: Config, pack: Pack) -> Script:
+    def of(cls, config: Config, pack: Pack, *, brisk: bool = False) -> Script:
         """The script that serves the policies of a configuration, whatever its level. Raises ConfigError, PackError."""
         standard = config.model_copy(update={"liveness": config.liveness.model_copy(update={"level": "standard"})})
         rules = liveness_rules(standard, pack)
@@ -68,7 +75,13 @@ class Script:
             vision=config.vision,
             # Nobody is enrolled while a presentation is recorded.
             visit=VisitRules.of(config, threshold=1.0, same_face=same_face_threshold(pack, config)),
-            rules=replace(rules, within_s=rules.within_s + BEYOND_S, steps=STEPS, steps_undecided=STEPS),
+            rules=replace(
+                rules,
+                within_s=0.0 if brisk else rules.within_s + BEYOND_S,
+                steps=STEPS,
+                steps_undecided=STEPS,
+            ),
+            brisk=brisk,
         )
 
     @property
@@ -85,7 +98,9 @@ class Script:
             "patience_s": visit.patience_s,
             "left_after_s": visit.left_after_s,
             "takeover_ratio": visit.takeover_ratio,
+            "brisk": float(self.brisk),
             "steps": STEPS,
+            "spares": SPARES,
             "tail_s": TAIL_S,
             "longest_s": LONGEST_S,
         }
@@ -98,4 +113,4 @@ def wait_then_ask(case: Standpoint, rules: LivenessRules) -> Ruling:
 
 def course(seed: int) -> tuple[Signal, ...]:
     """The prompts of a presentation, drawn as a door draws them."""
-    return PromptCourses(random.Random(f"{seed}/course")).draw(STEPS)  # noqa: S311  # a presentation can be repeated
+    return PromptCourses(random.Random(f"{seed}/course")).draw(STEPS + SPARES)  # noqa: S311  # a presentation can be repeated

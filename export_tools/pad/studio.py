@@ -87,6 +87,7 @@ class StudioPlan:
         photos: Who may be presented, by name; their order counts. Empty where only clips are recorded.
         parameters: The simulator's; None for the committed ones.
         clips: Clips by digest; see :func:`clip_digests`.
+        brisk: Whether recordings serve no other policy than the whole gate without networks.
     """
 
     state: Path
@@ -94,6 +95,7 @@ class StudioPlan:
     photos: Mapping[str, Photo]
     parameters: Path | None = None
     clips: Mapping[str, str] = field(default_factory=dict)
+    brisk: bool = False
 
     def open(self) -> Studio:
         """Load everything. Raises PackError, ModelError, EnrolmentError, PhotoError, ConfigError."""
@@ -116,7 +118,7 @@ class Studio:
         pack = open_pack(plan.state, plan.config, state_keys(plan.state))
         self._plan = plan
         self._vision = load_vision(pack, plan.config)
-        self._script = Script.of(plan.config, pack)
+        self._script = Script.of(plan.config, pack, brisk=plan.brisk)
         self._catalogue = Catalogue.load(plan.parameters)
         self._sitters: dict[str, Sitter] = {}
         self._looks: dict[str, Embedding] = {}

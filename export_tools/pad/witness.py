@@ -39,14 +39,14 @@ class BlindReader:
 
 
 class NotingGate:
-    """Notes what the gate finds on each turn and takes every turn for solid.
+    """Notes what the gate finds on each turn and takes every turn for solid, unless the script is a brisk one.
 
     A second gate, which asks for no link to the last compared face, is asked where the first one refuses for it.
     """
 
     def __init__(self, script: Script, notes: Notes) -> None:
         config = script.liveness
-        self._min_corners = config.min_corners
+        self._brisk = script.brisk
         self._gate = PlanarityGate(config)
         self._unlinked = PlanarityGate(config.model_copy(update={"min_linked": 0.0, "min_linked_parts": 1}))
         self._notes = notes
@@ -62,14 +62,16 @@ class NotingGate:
         self._unlinked.add(frame, face)
 
     def judge(self, *, vouched_s: float, until_s: float) -> Planarity:
-        """Note the verdict; answer ``spatial``."""
+        """Note the verdict; answer ``spatial``, or where brisk the verdict. Raises ModelError where brisk."""
         try:
             found = self._gate.judge(vouched_s=vouched_s, until_s=until_s)
             linked = _measured(found)
-            if not linked:
+            if not (linked or self._brisk):
                 found = self._unlinked.judge(vouched_s=vouched_s, until_s=until_s)
         except ModelError:
             self._notes.turned(FAILED, None)
+            if self._brisk:
+                raise
             return Planarity(verdict=SPATIAL, residual=None, corners=0)
         noted = Found(
             found.residual,
@@ -80,7 +82,7 @@ class NotingGate:
             error=found.error,
         )
         self._notes.turned(DONE, noted)
-        return Planarity(verdict=SPATIAL, residual=found.residual, corners=found.corners)
+        return found if self._brisk else Planarity(verdict=SPATIAL, residual=found.residual, corners=found.corners)
 
 
 def _measured(found: Planarity) -> bool:

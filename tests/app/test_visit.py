@@ -348,11 +348,11 @@ def test_the_proof_is_told_which_frames_were_vouched_for(door: Doorway) -> None:
 
 
 def test_a_face_that_turned_away_for_good_is_another_one(door: Doorway) -> None:
-    """Asked, turned, never compared again: after two and a half seconds nobody knows whose head that is."""
+    """Asked, turned, never compared again: after three and a half seconds nobody knows whose head that is."""
     door.plans.append(ScriptedProof(Plan(ends=10_000)))
     for _ in range(4):
         door.frame(Someone())
-    decision = door.watch(Someone(yaw_deg=40.0), frames=60)
+    decision = door.watch(Someone(yaw_deg=40.0), frames=80)
     assert decision is not None
     assert decision.reason is Reason.FACE_CHANGED
 

@@ -131,13 +131,15 @@ class Person:
         return status
 
 
-def sample(now_s: float, yaw: float, pitch: float, *, frame: int = 1, track: int = 1) -> tuple[Frame, Face]:
+def sample(
+    now_s: float, yaw: float, pitch: float, *, frame: int = 1, track: int = 1, width_px: float = 120
+) -> tuple[Frame, Face]:
     """A frame and the face in it."""
     face = Face(
         track=track,
         frame_number=frame,
         captured_s=now_s,
-        box=Box(0, 0, 120, 160),
+        box=Box(0, 0, width_px, 160),
         landmarks=NO_POINTS,
         presence=1.0,
         pose=Pose(yaw_deg=yaw, pitch_deg=pitch, roll_deg=0.0),
@@ -147,12 +149,18 @@ def sample(now_s: float, yaw: float, pitch: float, *, frame: int = 1, track: int
 
 
 def person(
-    behave: Behaviour, *, gate: TurnGate | None = None, seed: int = 0, config: LivenessConfig | None = None
+    behave: Behaviour,
+    *,
+    gate: TurnGate | None = None,
+    seed: int = 0,
+    config: LivenessConfig | None = None,
+    spares: int = 0,
 ) -> Person:
     """Somebody before a new challenge."""
     config = config or LivenessConfig()
-    prompts = PromptCourses(random.Random(seed)).draw(config.steps)  # noqa: S311  # repeatable
-    return Person(HeadTurnChallenge(config, gate=gate or StubGate(), prompts=prompts), behave)
+    prompts = PromptCourses(random.Random(seed)).draw(config.steps + spares)  # noqa: S311  # repeatable
+    challenge = HeadTurnChallenge(config, gate=gate or StubGate(), prompts=prompts, spares=spares)
+    return Person(challenge, behave)
 
 
 # ---- Rendered people

@@ -92,7 +92,10 @@ def decide_live(studio: Studio, scene: Scene, settings: PolicySettings) -> Decis
 
     def challenge(steps: int) -> HeadTurnChallenge:
         gate = PlanarityGate(settings.liveness)
-        return HeadTurnChallenge(settings.liveness, gate=gate, prompts=course(scene.seed)[:steps])
+        spares = settings.liveness.spare_turns
+        return HeadTurnChallenge(
+            settings.liveness, gate=gate, prompts=course(scene.seed)[: steps + spares], spares=spares
+        )
 
     keeper = Doorkeeper(
         vision=vision.pipeline(),

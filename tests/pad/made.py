@@ -19,7 +19,7 @@ from device.vision.manifest import PAD_ROLES
 from export_tools.pad.columns import DONE, Found, cue_row, on_grid
 from export_tools.pad.enrolment import Enrolled
 from export_tools.pad.notes import Notes
-from export_tools.pad.script import Script, course
+from export_tools.pad.script import SPARES, Script, course
 from export_tools.pad.settings import PolicySettings
 from export_tools.pad.trace import About, Ending, Trace
 
@@ -108,7 +108,7 @@ def made(presented: Presented | None = None, **changes: object) -> Trace:
     what = replace(presented or Presented(), **changes)  # type: ignore[arg-type]
     notes, turn_at, prompts = Notes(), None, course(what.number)
     gate = _Solid(notes, what.found)
-    challenge = HeadTurnChallenge(SCRIPT.liveness, gate=gate, prompts=prompts)
+    challenge = HeadTurnChallenge(SCRIPT.liveness, gate=gate, prompts=prompts, spares=SPARES)
     signal, since_s, proven_s, compared_s = Signal.CHECKING, 0.0, math.inf, -math.inf
     for number in range(1200):
         now_s = on_grid(5.0 + number / what.fps)

@@ -15,7 +15,7 @@ from device.vision.liveness.planarity import PLANAR
 from export_tools.pad.attempt import Attempt
 from export_tools.pad.columns import CUES, DONE
 from export_tools.pad.replay import run_attempt
-from export_tools.pad.script import BEYOND_S, STEPS, course, wait_then_ask
+from export_tools.pad.script import BEYOND_S, SPARES, STEPS, course, wait_then_ask
 from export_tools.pad.settings import PolicySettings
 from export_tools.pad.studio import Recorded, Simulated, Studio, StudioPlan
 from export_tools.pad.trace import Ending, Trace
@@ -146,7 +146,7 @@ def test_a_course_belongs_to_its_presentation() -> None:
     assert course(7) == course(7)
     courses = {course(seed) for seed in range(200)}
     assert len(courses) > 30
-    assert {len(each) for each in courses} == {STEPS}
+    assert {len(each) for each in courses} == {STEPS + SPARES}
     assert all(isinstance(prompt, Signal) for each in courses for prompt in each)
 
 

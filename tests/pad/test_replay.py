@@ -77,7 +77,8 @@ def test_what_the_gate_found_decides_about_a_turn(found: object, outcome: str) -
     attempt = run_attempt(made(found=found), settings(passive=False), ENROLLED)
     assert attempt.reason is Reason.NOT_LIVE
     assert attempt.evidence is not None
-    assert [step.outcome for step in attempt.evidence.steps] == [outcome]
+    # A turn that leaves the gate undecided is replaced once.
+    assert [step.outcome for step in attempt.evidence.steps] == [outcome] * (2 if outcome == "too_few_corners" else 1)
     assert not attempt.proven
 
 

@@ -5,14 +5,16 @@ Rules, in the order in which they are applied to each frame of one track:
 1.  A failure is final. A proof stands only as long as samples keep coming.
 2.  Another track, or a gap between samples: failed, ``face_changed``.
 3.  Time that does not advance, a frame that is not the face's, a pose that is no number: failed, ``liveness_error``.
-4.  Baseline: the head rests near-frontal for ``baseline_s``; its median is zero for all that follows.
+4.  Baseline: the head rests near-frontal, nobody walks, for ``baseline_s``; its median is zero for all that follows.
 5.  The next prompt of the course is shown; only on a frame that was itself compared and found to be the face of this
     visit (*vouched*).
 6.  Any other direction held for ``hold_s``, or an answer sooner than ``answer_min_s``: failed, ``wrong_response``.
 7.  No answer begun until ``answer_max_s``: failed, ``no_response``.
 8.  The asked direction held for ``hold_s``: the planarity gate judges the turn, which must hang together corner by
-    corner with the last vouched frame (no other head may turn in its place); anything but spatial: ``not_live``.
-9.  Back at the baseline for ``hold_s``, within ``answer_max_s``, else ``no_response``; then the next prompt.
+    corner with the last vouched frame (no other head may turn in its place); flat: ``not_live``. Undecided: another
+    prompt takes the place of this one while there is a spare one, else ``not_live``.
+9.  Back at the baseline for ``hold_s``, within ``return_max_s``, else ``no_response``; then the next prompt. A head
+    that rests near the baseline for as long as a baseline takes has a new one: who glanced aside at first is not lost.
 10. All steps passed and back at the baseline, on a vouched frame: proven.
 """
 
@@ -61,6 +63,7 @@ class HeadTurnChallenge:
         config: Every threshold.
         gate: Judges the turns; a gate that is not :class:`PlanarityGate` is a test's.
         prompts: The course, at least one; at a door :class:`PromptCourses` draws it, so that nobody can know it.
+        spares: How many of these are asked only where a turn left the gate undecided.
         shown: Called when the first prompt is shown.
     """
 
@@ -70,13 +73,15 @@ class HeadTurnChallenge:
         *,
         gate: TurnGate,
         prompts: tuple[Signal, ...],
+        spares: int = 0,
         shown: Callable[[], None] = lambda: None,
     ) -> None:
-        if not prompts or not set(prompts) <= set(ANSWERS):
-            raise ValueError(f"a course of {len(prompts)} prompts proves nothing")
+        if not 0 <= spares < len(prompts) or not set(prompts) <= set(ANSWERS):
+            raise ValueError(f"a course of {len(prompts)} prompts, {spares} of them spare, proves nothing")
         self._config = config
         self._gate = gate
         self._prompts = prompts
+        self._needed = len(prompts) - spares
         self._shown = shown
         self._state = LivenessState.PENDING
         self._reason: Reason | None = None
@@ -86,7 +91,7 @@ class HeadTurnChallenge:
         self._vouched_s = -math.inf
         self._samples = 0
         self._steps: list[StepEvidence] = []
-        self._baseline = Baseline(config)
+        self._baseline = self._rest = Baseline(config)
         self._heading: Heading | None = None
         self._asked_s = 0.0
         self._since_s: float | None = None
@@ -142,13 +147,13 @@ class HeadTurnChallenge:
     def _advance(self, frame: Frame, face: Face) -> None:
         """Rules 4 to 10, with the part that is due."""
         if self._heading is None:
-            baseline = self._baseline.add(face.captured_s, face.pose)
+            baseline = self._baseline.add(face.captured_s, face.pose, width_px=face.box.width)
             if baseline is not None and self._vouched(face):
                 self._heading = Heading(self._config, baseline=baseline)
                 self._ask(frame, face)
             return
         self._heading.add(face.captured_s, face.pose)
-        if self._steps[-1].outcome == "passed":
+        if self._steps[-1].outcome in ("passed", TOO_FEW_CORNERS):
             self._await_return(self._heading, frame, face)
         else:
             self._gate.add(frame, face)
@@ -194,23 +199,33 @@ class HeadTurnChallenge:
             self._fail(Reason.LIVENESS_ERROR)
             return
         self._note(residual=found.residual, parallax=found.parallax, error=found.error)
-        if found.verdict == SPATIAL:
-            self._note(outcome="passed")
+        undecided = found.verdict == TOO_FEW_CORNERS
+        self._note(outcome="passed" if found.verdict == SPATIAL else TOO_FEW_CORNERS if undecided else PLANAR)
+        spare = self._passed + len(self._prompts) - len(self._steps) >= self._needed
+        if found.verdict == SPATIAL or (undecided and spare):
             self._signal = Signal.LOOK_STRAIGHT
             self._asked_s = now_s
+            self._rest = Baseline(self._config)
         else:
-            self._note(outcome=TOO_FEW_CORNERS if found.verdict == TOO_FEW_CORNERS else PLANAR)
             self._fail(Reason.NOT_LIVE)
+
+    @property
+    def _passed(self) -> int:
+        return sum(step.outcome == "passed" for step in self._steps)
 
     def _await_return(self, heading: Heading, frame: Frame, face: Face) -> None:
         """Rules 9 and 10."""
-        if heading.at_rest and self._vouched(face):
-            if len(self._steps) < len(self._prompts):
+        rest = self._rest.add(face.captured_s, face.pose, width_px=face.box.width)
+        settled = heading.at_rest
+        if not settled and rest is not None and heading.near(rest):
+            self._heading, settled = Heading(self._config, baseline=rest), True
+        if settled and self._vouched(face):
+            if self._passed < self._needed:
                 self._ask(frame, face)
             else:
                 self._state = LivenessState.PROVEN
                 self._signal = Signal.CHECKING
-        elif face.captured_s - self._asked_s > self._config.answer_max_s:
+        elif face.captured_s - self._asked_s > self._config.return_max_s:
             self._fail(Reason.NO_RESPONSE)
 
     def _note(self, **changes: object) -> None:

@@ -1,8 +1,8 @@
 """One step of the challenge: which way does the head point, and is that an answer to the prompt?
 
 The mesh's axes do not read every direction alike. Measured on rendered heads, relative to the baseline: 40 degrees
-sideways read as 25-32, 28 up as 25-29, 24 down as 24-27; one threshold of 20 degrees serves all four, and asks for some
-28 sideways but only 19 down. A turn sideways also reads as up to 12 degrees of pitch, so the larger angle decides.
+sideways read as 25-32, 28 up as 25-29, 24 down as 24-27. People nod less far than they turn, so a nod has a threshold
+of its own. A turn sideways also reads as up to 12 degrees of pitch, so the larger share of its threshold decides.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ ANSWERS = {
 }
 #: Pose is the median of so many frames: one frame's mesh may slip.
 MEDIAN_FRAMES = 3
+#: A face whose width changes by more within a baseline is walking: at 1 m, by 0.1 m in half a second.
+_GROWTH = 1.12
+#: A head may come to rest so far from its baseline, in shares of a turn.
+_NEAR = 0.75
 
 
 class Baseline:
-    """The head's rest position: near-frontal and still for long enough, in one piece.
+    """The head's rest position: near-frontal, still and no longer coming closer, for long enough, in one piece.
 
     Args:
         config: Its length, and how far from it is still at rest.
@@ -34,15 +38,21 @@ class Baseline:
 
     def __init__(self, config: LivenessConfig) -> None:
         self._config = config
-        self._samples: deque[tuple[float, float, float]] = deque()
+        self._samples: deque[tuple[float, float, float, float]] = deque()
 
-    def add(self, captured_s: float, pose: Pose) -> tuple[float, float] | None:
-        """Take a sample; yaw and pitch of the baseline in degrees once it stands, None before."""
+    def add(self, captured_s: float, pose: Pose, *, width_px: float) -> tuple[float, float] | None:
+        """Take a sample; yaw and pitch of the baseline in degrees once it stands, None before.
+
+        Args:
+            captured_s: Of the frame.
+            pose: Of the head.
+            width_px: Of the face: who walks up grows.
+        """
         config = self._config
         if max(abs(pose.yaw_deg), abs(pose.pitch_deg)) >= config.turn_deg:
             self._samples.clear()
             return None
-        self._samples.append((captured_s, pose.yaw_deg, pose.pitch_deg))
+        self._samples.append((captured_s, pose.yaw_deg, pose.pitch_deg, width_px))
         while len(self._samples) > 1 and captured_s - self._samples[1][0] >= config.baseline_s:
             self._samples.popleft()
         if captured_s - self._samples[0][0] < config.baseline_s:
@@ -50,7 +60,8 @@ class Baseline:
         yaw = median(sample[1] for sample in self._samples)
         pitch = median(sample[2] for sample in self._samples)
         still = all(max(abs(sample[1] - yaw), abs(sample[2] - pitch)) < config.neutral_deg for sample in self._samples)
-        return (yaw, pitch) if still else None
+        widths = [sample[3] for sample in self._samples]
+        return (yaw, pitch) if still and max(widths) <= _GROWTH * min(widths) else None
 
 
 class Heading:
@@ -105,8 +116,23 @@ class Heading:
         """Whether the head has been back at its baseline long enough."""
         return self._direction is Signal.LOOK_STRAIGHT and self._now_s - self._since_s >= self._config.hold_s
 
+    def near(self, rest: tuple[float, float]) -> bool:
+        """Whether a rest position (yaw, pitch in degrees) is so near the baseline that no turn is mistaken for it.
+
+        Three quarters of a turn: a head that is held where it was asked to turn to does not rest.
+        """
+        limits = (self._config.turn_deg, self._config.nod_deg)
+        return all(
+            abs(there - here) < _NEAR * limit for there, here, limit in zip(rest, self._baseline, limits, strict=True)
+        )
+
     def _point(self) -> Signal | None:
         if max(abs(angle) for angle in self._angles) < self._config.neutral_deg:
             return Signal.LOOK_STRAIGHT
-        furthest = max(ANSWERS, key=self.towards)
-        return furthest if self.towards(furthest) >= self._config.turn_deg else None
+        furthest = max(ANSWERS, key=self._share)
+        return furthest if self._share(furthest) >= 1.0 else None
+
+    def _share(self, prompt: Signal) -> float:
+        """How far the head has gone, in what is asked for; 1 and more is an answer."""
+        axis, _ = ANSWERS[prompt]
+        return self.towards(prompt) / (self._config.nod_deg if axis else self._config.turn_deg)
