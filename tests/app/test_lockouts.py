@@ -157,13 +157,14 @@ def undecided(status: LivenessStatus) -> LivenessStatus:
     return replace(status, evidence=replace(status.evidence, passive=passive))
 
 
-def unsure(**plan: int) -> ScriptedProof:
-    return ScriptedProof(Plan(**plan), dict.fromkeys(range(1000), undecided))
+def unsure() -> ScriptedProof:
+    """Never asks, never ends."""
+    return ScriptedProof(Plan(asks=999, ends=999), dict.fromkeys(range(1000), undecided))
 
 
 def test_who_leaves_undecided_is_asked_when_coming_back(door: Doorway) -> None:
     """On a new track, the networks do not get a fresh start."""
-    door.plans.append(unsure(asks=999, ends=999))
+    door.plans.append(unsure())
     door.watch(Someone(), frames=15)
     for _ in range(20):
         door.frame()
@@ -173,7 +174,7 @@ def test_who_leaves_undecided_is_asked_when_coming_back(door: Doorway) -> None:
 
 def test_another_face_held_up_for_one_frame_does_not_wash_an_undecided_one_clean(door: Doorway) -> None:
     """The visit starts anew, and both faces owe a challenge from then on."""
-    door.plans += [unsure(asks=999, ends=999) for _ in range(3)]
+    door.plans += [unsure() for _ in range(3)]
     door.watch(Someone(), frames=12)
     door.watch(Someone(STRANGER), frames=4)
     door.watch(Someone(), frames=12)
@@ -182,7 +183,7 @@ def test_another_face_held_up_for_one_frame_does_not_wash_an_undecided_one_clean
 
 def test_an_undecided_visit_that_patience_ended_leaves_a_debt(tmp_path: Path) -> None:
     with doorway(tmp_path / "state", patience_s=2.0) as door:
-        door.plans.append(unsure(asks=999, ends=999))
+        door.plans.append(unsure())
         decision = door.watch(Someone(), frames=80)
         assert decision is not None
         assert decision.reason is Reason.NO_RESPONSE
