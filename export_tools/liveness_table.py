@@ -35,6 +35,10 @@ CASES: Final = (
     ("no passive networks in the pack", Standpoint(PassiveVerdict.ABSENT)),
     ("fewer than K answers so far", Standpoint(PassiveVerdict.GATHERING)),
     ("fewer than K answers, time is up", Standpoint(PassiveVerdict.GATHERING, late=True)),
+    (
+        "fewer than K answers, but three and all of them for life, time is up",
+        Standpoint(PassiveVerdict.GATHERING, late=True, hopeful=True),
+    ),
     ("spoof", Standpoint(PassiveVerdict.SPOOF)),
     ("live", Standpoint(PassiveVerdict.LIVE)),
     ("anything but spoof, in pictures that blind the networks", Standpoint(PassiveVerdict.LIVE, doubts=BLINDING)),

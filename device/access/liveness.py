@@ -162,6 +162,11 @@ class PassiveTest:
         return frozenset(doubt for doubt, count in counts.items() if count >= DOUBTED)
 
     @property
+    def hopeful(self) -> bool:
+        """Whether there are some answers, and every one spoke for life."""
+        return DOUBTED <= self.samples == self.live
+
+    @property
     def sampled_s(self) -> float | None:
         """Time of the last answer."""
         return self._last[-1][0] if self._last else None
@@ -217,12 +222,14 @@ class Standpoint:
         doubts: Among the frames it rests on.
         late: Whether the networks have had their time.
         owes: Whether this face left before it was decided a moment ago.
+        hopeful: Whether the answers so far are few, but some, and every one of them spoke for life.
     """
 
     passive: PassiveVerdict
     doubts: frozenset[Doubt] = frozenset()
     late: bool = False
     owes: bool = False
+    hopeful: bool = False
 
 
 def rule(case: Standpoint, rules: LivenessRules) -> Ruling:
@@ -234,6 +241,9 @@ def rule(case: Standpoint, rules: LivenessRules) -> Ruling:
         return Ruling(Move.REFUSE, reason=Reason.LIVENESS_ERROR) if high else thorough
     if case.passive is PassiveVerdict.SPOOF:
         return Ruling(Move.REFUSE, reason=Reason.VETOED)
+    if case.passive is PassiveVerdict.GATHERING and case.late and case.hopeful and not (high or case.doubts & BLINDING):
+        # Somebody restless: more than can be said of the undecided, who are asked for less.
+        return thorough
     blinding = BLINDING - DULLING if case.passive is PassiveVerdict.LIVE else BLINDING
     if case.doubts & blinding or (case.passive is PassiveVerdict.GATHERING and case.late):
         # The networks have seen too little, or nothing that they can judge: whoever shows the face can choose that.

@@ -162,6 +162,7 @@ class LivenessProof:
             doubts=self._test.doubts,
             late=not (face.captured_s - self._began_s < self._rules.within_s),
             owes=owes_challenge,
+            hopeful=self._test.hopeful,
         )
         if self._challenge is not None:
             self._failure = objection(case, self._rules)

@@ -150,13 +150,22 @@ class Visitor:
             # It first was seen in a pose that it does not come back to; nothing was asked yet, so nothing is lost.
             self._start_anew()
             return True
+        if not self.asked and self._frontal(face.pose) and self._pause_over(face):
+            return True  # a first look at somebody who looks elsewhere must not keep the better ones out
         limit = self._rules.max_turn_deg
         # Each side by itself: max() would hide a NaN.
         near = (
             abs(face.pose.yaw_deg - self._rest.yaw_deg) <= limit
             and abs(face.pose.pitch_deg - self._rest.pitch_deg) <= limit
         )
-        return near and face.captured_s - self._compared_s >= self._rules.compare_every_s
+        return near and self._pause_over(face)
+
+    def _pause_over(self, face: Face) -> bool:
+        return face.captured_s - self._compared_s >= self._rules.compare_every_s
+
+    def _frontal(self, pose: Pose) -> bool:
+        limit = self._rules.max_turn_deg
+        return abs(pose.yaw_deg) <= limit and abs(pose.pitch_deg) <= limit
 
     def compared(self, face: Face, embedding: Embedding, candidates: tuple[Candidate, ...]) -> None:
         """Take a comparison. A frame that does not agree with the first neither vouches for the face nor votes."""

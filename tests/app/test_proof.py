@@ -278,6 +278,15 @@ def test_a_face_that_leans_away_from_the_networks_is_refused_and_not_asked() -> 
     assert stand.begun == []
 
 
+def test_somebody_restless_whose_few_answers_all_spoke_for_life_is_asked_for_three_turns() -> None:
+    """Now here, now there: too few answers in one run for the networks, none against."""
+    stand = Stand(rules=replace(RULES, passive=replace(RULES.passive, samples=11)))
+    for number in range(120):
+        stand.yaw_deg = 0.0 if number % 40 < 5 else 18.0
+        stand.frame()
+    assert [turns.steps for turns in stand.begun] == [3]
+
+
 def test_a_camera_on_a_network_always_asks() -> None:
     """A recorded entry that is played back looks as alive as it was."""
     stand = Stand(rules=replace(RULES, always_ask=True))

@@ -107,6 +107,8 @@ def test_a_decision_is_kept_with_its_evidence() -> None:
         "angle_deg": 24.5,
         "response_s": 0.8,
         "residual": 0.05,
+        "parallax": None,
+        "error": None,
     }
     assert data["quality"] == ["turned"]
 
