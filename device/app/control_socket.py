@@ -27,6 +27,8 @@ from device.interfaces import Clock
 
 _log = logging.getLogger(__name__)
 
+#: An answer reaches its reader a moment before its slot is free again: whoever asks at once is not told to come back.
+_GRACE_S = 0.2
 #: ``SO_PEERGROUPS`` of socket(7), asm-generic (x86-64 and aarch64); not in Python's socket module.
 _SO_PEERGROUPS = 59
 _UCRED = struct.Struct("3i")
@@ -244,7 +246,7 @@ class ControlSocket:
             with connection:
                 self._note_refusal(peer)
             return
-        if not self._slots.acquire(blocking=False):
+        if not self._slots.acquire(timeout=_GRACE_S):
             busy = BusyError("the daemon is answering others", hint="try again in a moment")
             self._send(connection, reply_error(busy), now=True)
             connection.close()
