@@ -9,6 +9,8 @@ from device.types import LivenessEvidence, Reason
 
 #: The species of what is no attack.
 LIVE: Final = "live"
+#: The species of somebody who is alive and then holds up the picture of somebody else.
+ACCOMPLICE: Final = "accomplice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Attempt:
         species: The attack type (PAI species, ISO/IEC 30107-3), or ``live`` for a bona fide presentation.
         number: Of the presentation within its species.
         subject: The identity shown; an attack's is its victim's.
-        proven: Whether the proof of life passed at some frame: what APCER counts.
+        proven: Whether the proof of life passed at some frame.
         granted: Whether the visitor was let in as the enrolled identity: what IAPAR counts; False where nobody is
             enrolled.
         challenged: Whether a head turn was asked for.
@@ -37,3 +39,11 @@ class Attempt:
     reason: Reason
     decided_s: float | None
     evidence: LivenessEvidence | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether an attack got what it was made for.
+
+        A proof of life, for pictures. An accomplice is alive, and what is raised before the own face is to be let in.
+        """
+        return self.granted if self.species == ACCOMPLICE else self.proven

@@ -178,16 +178,16 @@ def _attack(
         species=name,
         attempts=len(attempts),
         subjects=len({each.subject for each in attempts}),
-        apcer=_rate(answered, [each.proven for each in answered]),
+        apcer=_rate(answered, [each.passed for each in answered]),
         session_apcer=_rate(
-            [session[0] for session in played], [any(each.proven for each in session) for session in played]
+            [session[0] for session in played], [any(each.passed for each in session) for session in played]
         )
         if sessions
         else None,
         session_attempts=sum(map(len, sessions)),
         iapar=_rate(attempts, [each.granted for each in attempts]) if identities_known else None,
         apnrr=_rate(attempts, [not responded(each, answers=answers) for each in attempts]),
-        passed_unasked=sum(each.proven and not each.challenged for each in answered),
+        passed_unasked=sum(each.passed and not each.challenged for each in answered),
         outcomes=_outcomes(attempts, answers=answers),
         reasons=_reasons(attempts),
         residuals=spread(_residuals(attempts)),
@@ -215,7 +215,7 @@ def _outcomes(attempts: Sequence[Attempt], *, answers: bool) -> OutcomeCounts:
 
 
 def _reasons(attempts: Sequence[Attempt]) -> tuple[ReasonCount, ...]:
-    counts = Counter(str(each.reason) for each in attempts if not each.proven)
+    counts = Counter(str(each.reason) for each in attempts if not each.passed)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(ReasonCount(reason=reason, count=count) for reason, count in ordered)
 
@@ -250,7 +250,7 @@ def _cells(attempts: Sequence[Attempt]) -> tuple[AblationCell, ...]:
     names = sorted({each.species for each in attempts}, key=lambda name: (name != LIVE, name))
     by_name = {name: [each for each in answered if each.species == name] for name in names}
     return tuple(
-        AblationCell(species=name, passes=_rate(found, [each.proven for each in found]))
+        AblationCell(species=name, passes=_rate(found, [each.passed for each in found]))
         for name, found in by_name.items()
     )
 

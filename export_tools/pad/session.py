@@ -149,7 +149,7 @@ class _Door:
         # Both are multiples of the traces' grid: times stay exact.
         now_s, reason = played.ended_s, played.attempt.reason
         self.now_s = now_s + PAUSE_S
-        if played.attempt.proven:
+        if played.attempt.passed:
             return End.PASSED
         if reason is Reason.LOCKED_OUT:
             return End.FACE_LOCKED

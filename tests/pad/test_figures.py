@@ -234,3 +234,12 @@ def test_a_result_survives_its_own_json() -> None:
     for found in (result(), result(recorded=True)):
         text = found.model_dump_json()
         assert PolicyResult.model_validate_json(text).model_dump_json() == text
+
+
+def test_an_accomplice_who_is_alive_has_not_passed_before_the_victims_door_opens() -> None:
+    """Alive is no attack; let in as somebody else is."""
+    alive = attempt("accomplice", 1, proven=True, granted=False, reason=Reason.FACE_CHANGED)
+    let_in = attempt("accomplice", 3, proven=True, granted=True, reason=Reason.GRANTED)
+    assert [alive.passed, let_in.passed] == [False, True]
+    (figures,) = attack_figures([alive, let_in], identities_known=True)
+    assert figures.apcer.value == 0.5
