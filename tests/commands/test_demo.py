@@ -121,7 +121,7 @@ def test_a_scene_is_as_expected_by_its_first_decision_and_no_other_grant() -> No
     assert Scene("print", Reason.NOT_LIVE, (Reason.LEFT,), [left]).as_expected
     assert not Scene("print", Reason.NOT_LIVE, decisions=[left]).as_expected
     assert not Scene("print", Reason.NOT_LIVE, (Reason.LEFT,), [left, granted]).as_expected
-    assert not Scene("friend", Reason.GRANTED, [denied, granted]).as_expected
+    assert not Scene("friend", Reason.GRANTED, decisions=[denied, granted]).as_expected
 
 
 class Play:
