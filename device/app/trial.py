@@ -19,7 +19,7 @@ from device.app.roster import Roster
 from device.app.visitor import ProofOfLife, Visitor, VisitRules
 from device.errors import ModelError
 from device.interfaces import Clock, Signals
-from device.types import Decision, Embedding, Face, Frame, Reason, Scene, Signal
+from device.types import Decision, Face, Frame, Reason, Scene, Signal
 from device.vision.pipeline import VisionPipeline
 from device.vision.repeats import Repeats
 
@@ -72,7 +72,7 @@ class Trial:
         self._clock = clock
         self._rules = rules
         self._repeats = Repeats()
-        self._memory = FaceMemory(rules.memory, agrees=self._same_face)
+        self._memory = FaceMemory(rules.memory, agrees=rules.agree)
         self._visit: Visitor | None = None
         self._responded = self._proven = False
 
@@ -189,10 +189,6 @@ class Trial:
             for look in visit.looks:
                 self._memory.undecided(look, now_s=self._clock.monotonic())
         return self._decision(visit, reason)
-
-    def _same_face(self, one: Embedding, other: Embedding) -> bool:
-        # Written so that NaN or another model disagrees.
-        return one.model == other.model and float(one.vector @ other.vector) >= self._rules.same_face
 
     def _decision(self, visit: Visitor | None, reason: Reason) -> Decision:
         claim = visit.claim if visit is not None else None

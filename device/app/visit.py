@@ -70,7 +70,7 @@ class Doorkeeper:
         self._resting: dict[int, float] = {}
         self._let_in: dict[str, float] = {}
         self._lockout = Lockout()
-        self._memory = FaceMemory(rules.memory, agrees=self._same_face)
+        self._memory = FaceMemory(rules.memory, agrees=rules.agree)
 
     def attend(self, frame: Frame) -> Decision | None:
         """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked.
@@ -227,10 +227,6 @@ class Doorkeeper:
         """However this face comes back, it is asked to turn the head."""
         for look in visit.looks:
             self._memory.undecided(look, now_s=now_s)
-
-    def _same_face(self, one: Embedding, other: Embedding) -> bool:
-        # Written so that NaN or another model disagrees.
-        return one.model == other.model and float(one.vector @ other.vector) >= self._rules.same_face
 
     def _audited(self, decision: Decision) -> Decision:
         """The decision once it is committed; a grant that cannot be is none."""

@@ -65,6 +65,10 @@ class VisitRules:
     left_after_s: float
     takeover_ratio: float
 
+    def agree(self, one: Embedding, other: Embedding) -> bool:
+        """Whether two looks are of one face; written so that NaN or another model disagrees."""
+        return one.model == other.model and float(one.vector @ other.vector) >= self.same_face
+
     @classmethod
     def of(cls, config: Config, *, threshold: float, same_face: float) -> VisitRules:
         """Collect them; ``threshold`` and ``same_face`` are the configured cosines or the pack's."""
@@ -169,7 +173,7 @@ class Visitor:
 
     def compared(self, face: Face, embedding: Embedding, candidates: tuple[Candidate, ...]) -> None:
         """Take a comparison. A frame that does not agree with the first neither vouches for the face nor votes."""
-        agrees = self._agrees(embedding)
+        agrees = self.first is None or self._rules.agree(self.first, embedding)
         if not agrees and not self.asked:
             # Before anything was asked (a first look from afar, say) the newest look is the better beginning.
             self._start_anew()
@@ -198,14 +202,6 @@ class Visitor:
         if self.proven:
             limit_s = min(limit_s, _PROVEN_UNVOUCHED_S)
         return self.asked and not (face.captured_s - self._vouched_s <= limit_s)
-
-    def _agrees(self, embedding: Embedding) -> bool:
-        if self.first is None:
-            return True
-        # Written so that NaN or another model disagrees.
-        return (
-            self.first.model == embedding.model and float(self.first.vector @ embedding.vector) >= self._rules.same_face
-        )
 
     def sample(self, scene: Scene, face: Face) -> None:
         """Take a frame for the proof of life; votes older than its sample count from then on, if no gap lies between.

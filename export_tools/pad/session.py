@@ -123,7 +123,7 @@ class _Door:
     def __init__(self, settings: PolicySettings) -> None:
         self._rules: VisitRules = settings.visit
         self._locks = settings.lockout
-        self._memory = FaceMemory(settings.visit.memory, agrees=self._same_face)
+        self._memory = FaceMemory(settings.visit.memory, agrees=settings.visit.agree)
         self._lockout = Lockout()
         self.now_s = 0.0
 
@@ -168,7 +168,3 @@ class _Door:
             return End.DOOR_LOCKED
         locked = self._memory.standing(played.first, now_s=self.now_s) is Standing.LOCKED
         return End.FACE_LOCKED if locked else None
-
-    def _same_face(self, one: Embedding, other: Embedding) -> bool:
-        # Written so that NaN or another model disagrees.
-        return one.model == other.model and float(one.vector @ other.vector) >= self._rules.same_face
