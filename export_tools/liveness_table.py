@@ -1,6 +1,6 @@
 """The table of docs/liveness.md, asked from the very rules that decide at the door.
 
-python -m export_tools.liveness_table --write
+Brought up to date by `python -m export_tools.liveness_table --write`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from typing import Final
 from device.access.liveness import (
     BLINDING,
     FRAMING,
-    CueLimits,
     Level,
     LivenessRules,
     Move,
-    PassiveRules,
     Ruling,
     Standpoint,
-    heeded_by,
     rule,
 )
-from device.config import LivenessConfig
+from device.config import Config, LivenessConfig
 from device.errors import UsageError
 from device.types import PassiveVerdict
+from device.wiring.liveness import configured_rules
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "liveness.md"
 BEGIN: Final = "<!-- table: python -m export_tools.liveness_table --write -->"
@@ -56,25 +54,8 @@ CASES: Final = (
 
 
 def shipped_rules(level: Level) -> LivenessRules:
-    """The rules of the default configuration at this level; the limits of the cues do not matter to the table."""
-    config = LivenessConfig()
-    return LivenessRules(
-        level=level,
-        passive=PassiveRules(
-            samples=config.passive_samples,
-            accept=config.passive_accept,
-            veto=config.passive_veto,
-            max_gap_s=config.max_gap_s,
-            heeded=heeded_by(level),
-        ),
-        within_s=config.passive_within_s,
-        max_yaw_deg=config.passive_max_yaw_deg,
-        max_roll_deg=config.passive_max_roll_deg,
-        steps=config.steps,
-        steps_undecided=config.steps_undecided,
-        turns_suffice=level is Level.CONVENIENCE,
-        limits=CueLimits(bezel=0, burnt=0, chroma=0, brightness=0, noise=0, context=0, sharpness=0),
-    )
+    """The rules of the default configuration at this level."""
+    return configured_rules(Config(liveness=LivenessConfig(level=level.value)))
 
 
 def table() -> str:

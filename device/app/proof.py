@@ -207,7 +207,7 @@ class LivenessProof:
         asked, test = self._asked, self._test
         methods = [PASSIVE] * self._reader.passive + [HEAD_TURN] * (asked is not None)
         return LivenessEvidence(
-            method="+".join(methods) or PASSIVE,
+            method="+".join(methods) or HEAD_TURN,
             samples=asked.evidence.samples if asked is not None else test.samples,
             steps=asked.evidence.steps if asked is not None else (),
             level=str(self._rules.level),

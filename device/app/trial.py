@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from device.access.decide import Circumstances, decide
 from device.access.face_memory import FaceMemory, Standing
 from device.access.nearest import candidate, is_nearest
+from device.app.outcome import decision_on
 from device.app.roster import Roster
 from device.app.visitor import ProofOfLife, Visitor, VisitRules
 from device.errors import ModelError
@@ -191,22 +192,24 @@ class Trial:
         return self._decision(visit, reason)
 
     def _decision(self, visit: Visitor | None, reason: Reason) -> Decision:
-        claim = visit.claim if visit is not None else None
-        last = visit.newest if visit is not None else None
         now_s = self._clock.monotonic()
-        return Decision(
-            reason=reason,
-            person=claim if reason is Reason.GRANTED else None,
-            claimed=claim,
-            similarity=last.similarity if last is not None else None,
-            runner_up=last.runner_up if last is not None else None,
-            votes=sum(vote.person == claim for vote in visit.votes) if visit is not None and claim is not None else 0,
-            track=visit.track if visit is not None else 0,
-            frame_number=last.frame_number if last is not None else 0,
-            captured_s=last.captured_s if last is not None else now_s,
-            decided_s=now_s,
-            first_usable_s=visit.first_usable_s if visit is not None else None,
-            claimed_s=visit.claimed_s if visit is not None else None,
-            liveness=visit.liveness.evidence if visit is not None and visit.liveness is not None else None,
-            quality=visit.face.quality.reasons if visit is not None else (),
-        )
+        return decision_on(visit, reason, decided_s=now_s) if visit is not None else _on_nobody(reason, now_s)
+
+
+def _on_nobody(reason: Reason, now_s: float) -> Decision:
+    """A presentation in which no face was found."""
+    return Decision(
+        reason=reason,
+        person=None,
+        claimed=None,
+        similarity=None,
+        runner_up=None,
+        votes=0,
+        track=0,
+        frame_number=0,
+        captured_s=now_s,
+        decided_s=now_s,
+        first_usable_s=None,
+        claimed_s=None,
+        liveness=None,
+    )

@@ -25,6 +25,7 @@ from device.access.face_memory import FaceMemory, Standing
 from device.access.lockout import Lockout
 from device.access.nearest import candidate, is_nearest
 from device.app.ledger import Ledger
+from device.app.outcome import decision_on
 from device.app.roster import Roster
 from device.app.visitor import ProofOfLife, Visitor, VisitRules
 from device.audit.records import DecisionMade, DoorAnswered
@@ -302,21 +303,4 @@ class Doorkeeper:
         return track in self._resting
 
     def _decision(self, visit: Visitor, reason: Reason) -> Decision:
-        claim = visit.claim
-        last = visit.newest
-        return Decision(
-            reason=reason,
-            person=claim if reason is Reason.GRANTED else None,
-            claimed=claim,
-            similarity=last.similarity if last is not None else None,
-            runner_up=last.runner_up if last is not None else None,
-            votes=sum(vote.person == claim for vote in visit.votes) if claim is not None else 0,
-            track=visit.track,
-            frame_number=last.frame_number if last is not None else visit.face.frame_number,
-            captured_s=last.captured_s if last is not None else visit.face.captured_s,
-            decided_s=self._clock.monotonic(),
-            first_usable_s=visit.first_usable_s,
-            claimed_s=visit.claimed_s,
-            liveness=visit.liveness.evidence if visit.liveness is not None else None,
-            quality=visit.face.quality.reasons,
-        )
+        return decision_on(visit, reason, decided_s=self._clock.monotonic())

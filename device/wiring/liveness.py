@@ -39,12 +39,18 @@ LIMITS = CueLimits(
 
 def liveness_rules(config: Config, pack: Pack) -> LivenessRules:
     """What the door asks for. Raises ConfigError where the pack cannot give it."""
-    liveness, level = config.liveness, Level(config.liveness.level)
-    if level is Level.HIGH and not has_passive(pack):
+    rules = configured_rules(config)
+    if rules.level is Level.HIGH and not has_passive(pack):
         raise ConfigError(
             f"liveness.level high needs the passive networks, and the pack {pack.manifest.pack} has none",
             hint="build and configure the pack door-plus, or set liveness.level: standard",
         )
+    return rules
+
+
+def configured_rules(config: Config) -> LivenessRules:
+    """What a configuration asks for, whatever pack there is."""
+    liveness, level = config.liveness, Level(config.liveness.level)
     return LivenessRules(
         level=level,
         passive=PassiveRules(

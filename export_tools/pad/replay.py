@@ -153,8 +153,9 @@ class _Player:
             self._visit = None
             if visit.asked:
                 return Reason.NOT_NEAREST if row.others else Reason.LEFT
-            if self._memory is not None and visit.first is not None and visit.undecided:
-                self._memory.undecided(visit.first, now_s=now_s)
+            if self._memory is not None and visit.undecided:
+                for look in visit.looks:
+                    self._memory.undecided(look, now_s=now_s)
         if face is None:
             return None
         if self._visit is None:
@@ -205,6 +206,8 @@ class _Player:
     def _remembered(self, visit: Visitor, embedding: Embedding) -> bool:
         if self._memory is None:
             return True
+        for look in visit.take_thrown():
+            self._memory.undecided(look, now_s=self._now_s)
         standing = self._memory.standing(embedding, visit.face.box, now_s=self._now_s)
         if standing is Standing.OWES_CHALLENGE:
             visit.owes_challenge = True
