@@ -118,6 +118,7 @@ class PassiveTest:
         self._rules = rules
         self._last: deque[tuple[float, float, frozenset[Doubt]]] = deque(maxlen=rules.samples)
         self._run = 0
+        self._doubts: frozenset[Doubt] = frozenset()
         self.samples = self.live = 0
         self.lived_s: float | None = None  # of the last answer that spoke for life
 
@@ -130,6 +131,8 @@ class PassiveTest:
         joined = bool(self._last) and captured_s - self._last[-1][0] <= self._rules.max_gap_s
         self._run = self._run + 1 if joined else 1
         self._last.append((captured_s, live, doubts))
+        counts = Counter(doubt for _, _, raised in self._last for doubt in raised)
+        self._doubts = frozenset(doubt for doubt, count in counts.items() if count >= DOUBTED)
         self.samples += 1
         if self._lives(live, doubts):
             self.live += 1
@@ -158,8 +161,7 @@ class PassiveTest:
     @property
     def doubts(self) -> frozenset[Doubt]:
         """Every doubt that enough of the last K frames raised."""
-        counts = Counter(doubt for _, _, doubts in self._last for doubt in doubts)
-        return frozenset(doubt for doubt, count in counts.items() if count >= DOUBTED)
+        return self._doubts
 
     @property
     def hopeful(self) -> bool:

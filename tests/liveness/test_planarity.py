@@ -17,7 +17,7 @@ from device.errors import ModelError
 from device.types import Face, Frame, Image, Points
 from device.vision.landmarks import box_of
 from device.vision.liveness import corners
-from device.vision.liveness.corners import PARTS, crop, find, normalised
+from device.vision.liveness.corners import PARTS, crop, evened, find, normalised
 from device.vision.liveness.planarity import PLANAR, SPATIAL, TOO_FEW_CORNERS, Planarity, PlanarityGate
 from tests.liveness.conftest import sample
 
@@ -273,7 +273,7 @@ def test_no_corner_lies_in_an_eye() -> None:
     """What looks out of the holes of a mask is no evidence about the mask."""
     view = crop(*look(head, 0.0, 1.0, picture=texture()), step=None)
     assert view is not None
-    places = find(view)
+    places = find(evened(view))
     assert len(places) > 30
     for eye in (PARTS[0][:16], PARTS[1][:16]):
         outline = cv2.convexHull(np.ascontiguousarray(view.points[list(eye)]))

@@ -9,7 +9,7 @@ homography residuals of 0.031-0.034 inter-ocular distances as they were and at m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import cv2
@@ -60,11 +60,11 @@ _EYE_ROOM = 1.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One normalised face crop: its pixel (0, 0) lies at ``origin`` of the frame, one pixel is ``step`` frame pixels.
+    """One face crop: its pixel (0, 0) lies at ``origin`` of the frame, one pixel is ``step`` frame pixels.
 
     Attributes:
         captured_s: The frame's capture time.
-        grey: uint8 (h, w), every neighbourhood as bright as any other.
+        grey: uint8 (h, w); :func:`evened`, every neighbourhood is as bright as any other.
         origin: Frame pixels.
         step: Whole number.
         points: (468, 2) float32, the mesh in frame pixels.
@@ -84,7 +84,7 @@ class View:
 
 
 def crop(frame: Frame, face: Face, *, step: int | None) -> View | None:
-    """Cut the face with some room out of the frame; None where it lies outside or is not finite.
+    """Cut the face with some room out of the frame, as it is; None where it lies outside or is not finite.
 
     Without a ``step`` the face's width decides it; all views of one turn share one.
     """
@@ -106,7 +106,7 @@ def crop(frame: Frame, face: Face, *, step: int | None) -> View | None:
         grey = cv2.resize(grey, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
     return View(
         captured_s=frame.captured_s,
-        grey=normalised(np.asarray(grey, dtype=np.uint8), radius=_MEAN_RADIUS * unit / step),
+        grey=np.asarray(grey, dtype=np.uint8),
         origin=(x0, y0),
         step=step,
         points=points,
@@ -114,6 +114,11 @@ def crop(frame: Frame, face: Face, *, step: int | None) -> View | None:
         pose=face.pose,
         unit_px=unit,
     )
+
+
+def evened(view: View) -> View:
+    """The same view for :func:`find` and :func:`follow`: only what is judged is worth the 40 us."""
+    return replace(view, grey=normalised(view.grey, radius=_MEAN_RADIUS * view.unit_px / view.step))
 
 
 def normalised(grey: Image, *, radius: float) -> Image:

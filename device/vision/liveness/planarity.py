@@ -31,7 +31,7 @@ import numpy as np
 from device.config import LivenessConfig
 from device.errors import ModelError
 from device.types import Face, Frame, Points
-from device.vision.liveness.corners import PARTS, View, crop, find, follow
+from device.vision.liveness.corners import PARTS, View, crop, evened, find, follow
 from device.vision.liveness.parallax import depths_at, parallax, plane
 
 SPATIAL = "spatial"
@@ -47,8 +47,9 @@ _SURE, _UNDECIDED = 2.5, 2.0
 _FURTHEST_DEG: Final = 45.0
 #: A turn that is shorter than this within the window is judged from further back, degrees.
 _LEAST_DEG: Final = 20.0
-#: With less relief under the corners, in inter-ocular distances, the parallax would be a ratio of two noises.
-_MIN_RELIEF: Final = 0.03
+#: With less relief under the corners, in inter-ocular distances, the parallax would be a ratio of two noises, and of
+#: 20,000 sheets rolled up to a half circle 266 would reach the limit, none with more relief than 0.019.
+MIN_RELIEF: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,17 @@ class PlanarityGate:
         views = [view for view in self._views if view.captured_s <= until_s]
         linked = [view for view in views if view.captured_s <= vouched_s]
         recent = [view for view in views if view.captured_s >= window_s]
-        window = _last_turn(views, since_s=window_s)
-        if not linked or min(len(recent), len(window)) < 2:
+        turn = len(_last_turn(views, since_s=window_s))
+        if not linked or min(len(recent), turn) < 2:
             return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=0)
+        link = len(views) - len(linked) + 1
         try:
+            judged = [evened(view) for view in views[-max(turn, link) :]]
+            window = judged[-turn:]
             found = find(window[0])
             arrived, last = follow(window, found)
             corners = len(arrived)
-            if corners < self._config.min_corners or not self._hangs_together(views[len(linked) - 1 :]):
+            if corners < self._config.min_corners or not self._hangs_together(judged[-link:]):
                 return Planarity(verdict=TOO_FEW_CORNERS, residual=None, corners=corners)
             return self._measure(window[0], window[-1], found[arrived], last)
         except cv2.error as exc:
@@ -133,7 +137,7 @@ class PlanarityGate:
         turned = (end.pose.yaw_deg - start.pose.yaw_deg, end.pose.pitch_deg - start.pose.pitch_deg)
         depths = depths_at(first, start.points, start.depths)
         relief = parallax(first, last, depths, matrix=matrix, unit_px=unit_px, turned=turned)
-        if relief is None or not relief.relief >= _MIN_RELIEF:
+        if relief is None or not relief.relief >= MIN_RELIEF:
             return Planarity(verdict_on(residual, None, None, config), residual, len(first))
         verdict = verdict_on(residual, relief.sine, relief.error, config)
         return Planarity(verdict, residual, len(first), parallax=relief.sine, error=relief.error)
