@@ -99,7 +99,7 @@ def test_a_head_confirms_the_sine_of_its_turn(turn: tuple[float, float]) -> None
 def test_no_cylinder_has_parallax(
     radius: float, axis_deg: float, yaw_deg: float, pitch_deg: float, near: float, seed: int
 ) -> None:
-    """Rolled about any axis, turned about any axis, brought as close as a hand can, if there is relief enough to tell."""
+    """Rolled about any axis, turned about any axis, brought as close as a hand can, with relief enough to tell."""
     assume(math.hypot(yaw_deg, pitch_deg) > 5.0)
     found = looked_at(
         cylinder(radius, axis_deg), yaw_deg, pitch_deg, seed=seed, away=(max(3.3, near), near), noise_px=0.1
