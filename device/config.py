@@ -155,10 +155,13 @@ class LivenessConfig(Section):
     """Within so many degrees of the baseline the head counts as back."""
     hold_s: Seconds = 0.1
     """How long the turn must be held."""
-    answer_min_s: Seconds = 0.25
-    """An answer sooner than this after the prompt was not an answer to it."""
-    answer_max_s: Seconds = 2.5
-    """No answer until then: the step has failed."""
+    answer_min_s: Seconds = 0.5
+    """An answer sooner than this after the prompt was not an answer to it: to choose among four directions takes 0.3 s
+    and more, to turn the head so far 0.2 s. Three of ten replays that fitted two prompts by chance came sooner, and 1
+    in 200 answers of rendered visitors, who react within 0.3 to 1.2 s."""
+    answer_max_s: Seconds = 3.0
+    """No answer until then: the step has failed. With 2.5 s one rendered visitor in 80 came too late and no replay
+    passed less often."""
     return_max_s: Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)] = 3.0
     """Not back at rest until then: the step has failed."""
     baseline_s: Seconds = 0.5

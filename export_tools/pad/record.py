@@ -80,7 +80,6 @@ class _Recorder:
         self.ending: Ending | None = None
         self._reader = FrameCues(vision.passive)
         self._visit: Visitor | None = None
-        self._proof: LivenessProof | None = None
         self._compared_s = -math.inf
         self._began_s = math.inf
         self._proven_s: float | None = None
@@ -100,7 +99,7 @@ class _Recorder:
             self._visit = None
             if self.turn_at is not None and not visit.asked:
                 # As at the door: nothing was asked yet, so whoever is there begins anew.
-                self.turn_at = self._proof = None
+                self.turn_at = None
             elif self.turn_at is not None:
                 self.ending = Ending.NOT_NEAREST if face is not None and others else Ending.LEFT
                 return Signal.IDLE
@@ -152,12 +151,11 @@ class _Recorder:
             self.ending = Ending.OVER
 
     def _prove(self) -> LivenessProof:
-        """A fresh proof for a visit that starts anew; a challenge that has begun goes on."""
-        if self._proof is None or self.turn_at is None:
-            self._proof = LivenessProof(
-                self._script.rules, reader=BlindReader(), challenge=self._begin_challenge, policy=wait_then_ask
-            )
-        return self._proof
+        """A fresh proof for a visit that starts anew, which none does that was asked anything."""
+        self.turn_at = None
+        return LivenessProof(
+            self._script.rules, reader=BlindReader(), challenge=self._begin_challenge, policy=wait_then_ask
+        )
 
     def _begin_challenge(self, _: int) -> VouchedChallenge:
         self.turn_at = len(self.notes) - 1

@@ -95,7 +95,7 @@ class _Player:
         self._shift = 0
         self._now_s = start_s
         self._tracks: dict[int, int] = {}
-        self._jump = False
+        self._jump = self._leapt = False
         self._reader = TraceReader(passive=settings.passive, several_faces=settings.several_faces)
         self._visit: Visitor | None = None
         self._last: Visitor | None = None
@@ -251,7 +251,7 @@ class _Player:
         challenge = HeadTurnChallenge(
             settings.liveness, gate=gate, prompts=trace.prompts[: steps + spares], spares=spares
         )
-        if trace.turn_at is None or not trace.about.answers:
+        if trace.turn_at is None or not trace.about.answers or (self._leapt and self._at >= trace.turn_at):
             return challenge
         self._jump = True
         return Transplanted(challenge, trace, trace.turn_at)
@@ -261,7 +261,7 @@ class _Player:
 
     def _leap(self, face: Face) -> None:
         """Go on behind the frame on which the recorded challenge began, as if this had been that frame."""
-        self._jump = False
+        self._jump, self._leapt = False, True
         turn_at = self._trace.turn_at
         if turn_at is None:
             return

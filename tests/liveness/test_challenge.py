@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -34,14 +33,13 @@ def test_whoever_answers_every_prompt_is_proven(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_same_prompt_never_comes_twice_in_a_row(seed: int) -> None:
-    """And between two prompts the person is asked to look straight."""
+def test_between_two_prompts_the_person_is_asked_to_look_straight(seed: int) -> None:
+    """So that the same prompt once more is a new one."""
     config = LivenessConfig(steps=5)
     visitor = person(obey(), seed=seed, config=config)
     assert visitor.run().state is LivenessState.PROVEN
     prompts = [signal for signal in visitor.shown if signal in OBEDIENT]
     assert len(prompts) == 5
-    assert all(one is not other for one, other in pairwise(prompts))
     assert [signal for signal in visitor.shown if signal not in OBEDIENT] == [Signal.LOOK_STRAIGHT] * 6 + [
         Signal.CHECKING
     ]
@@ -84,7 +82,7 @@ def test_angles_count_from_the_baseline() -> None:
 
 
 def test_no_answer_fails_with_no_response() -> None:
-    """After two and a half seconds."""
+    """After three seconds."""
     visitor = person(lambda *_: (0.0, 0.0))
     visitor.run_until_prompt()
     asked_s = visitor.now_s
@@ -98,8 +96,8 @@ def test_a_turn_that_is_too_small_is_no_answer() -> None:
 
 
 def test_a_late_answer_is_no_answer() -> None:
-    """2.6 seconds after the prompt."""
-    assert failed(person(obey(after_s=2.6)).run(), Reason.NO_RESPONSE)
+    """3.1 seconds after the prompt."""
+    assert failed(person(obey(after_s=3.1)).run(), Reason.NO_RESPONSE)
 
 
 def test_an_answer_sooner_than_anybody_can_react_fails() -> None:
@@ -345,7 +343,7 @@ def test_only_turns_in_the_asked_directions_prove(samples: list[tuple[float, flo
 
 @given(st.floats(0.0, 3.0), st.floats(0.0, 40.0), st.integers(0, 99))
 def test_an_obedient_head_is_proven_exactly_within_the_limits(after_s: float, degrees: float, seed: int) -> None:
-    """20 degrees (nods 17), between 0.25 and 2.5 seconds; what the median of three frames blurs is left out."""
+    """20 degrees (nods 17), between 0.5 and 3 seconds; what the median of three frames blurs is left out."""
     status = person(obey(after_s=after_s, size=degrees / 28), seed=seed).run()
     if degrees >= CONFIG.turn_deg and CONFIG.answer_min_s <= after_s <= CONFIG.answer_max_s - 0.1:
         assert status.state is LivenessState.PROVEN

@@ -28,21 +28,20 @@ def test_no_course_begins_as_the_last_one_did(seed: int, lengths: list[int]) -> 
 
 
 @given(st.integers(), st.integers(2, 5))
-def test_a_course_has_its_length_and_no_prompt_twice_in_a_row(seed: int, steps: int) -> None:
+def test_a_course_has_its_length_and_only_prompts(seed: int, steps: int) -> None:
     course = courses(seed).draw(steps)
     assert len(course) == steps
     assert set(course) <= set(ANSWERS)
-    assert all(one is not other for one, other in pairwise(course))
 
 
 def test_every_course_of_two_is_drawn_and_none_much_more_often() -> None:
-    """Twelve of them; 6,000 draws give 500 each, with a standard deviation of 21."""
+    """Sixteen of them; 6,000 draws give 375 each, with a standard deviation of 19."""
     door = courses(1)
     drawn = [door.draw(2) for _ in range(6000)]
     counts = [drawn.count(course) for course in set(drawn)]
-    assert len(counts) == 12
-    assert max(counts) < 620
-    assert min(counts) > 380
+    assert len(counts) == 16
+    assert max(counts) < 470
+    assert min(counts) > 280
 
 
 @given(st.integers(), st.integers(0, 20))

@@ -149,10 +149,20 @@ def test_the_proof_starts_anew_for_a_face_that_was_exchanged_before_anything_was
     assert attempt.decided_s >= control.decided_s + 0.3
 
 
-@given(number=st.integers(0, 500), fps=st.integers(12, 30), after_s=st.floats(0.3, 1.2))
+@given(number=st.integers(0, 500), fps=st.integers(12, 30), after_s=st.floats(0.6, 1.5))
 def test_whoever_answers_every_prompt_in_time_is_let_in(number: int, fps: int, after_s: float) -> None:
     trace = made(Presented(number=number, fps=fps, after_s=after_s, passive=False))
     assert run_attempt(trace, settings(passive=False), ENROLLED).granted
+
+
+def test_a_look_that_differs_before_the_first_prompt_does_not_begin_the_recording_again() -> None:
+    """At the door such a visit starts anew; the recording of what followed goes on."""
+    trace = made(passive=False, after_s=1.3, looks=lambda at_s: OTHER if 3.35 < at_s < 3.47 else VICTIM)
+    assert trace.turn_at is not None
+    begun_s = trace.frames.captured_s[trace.turn_at] - 5.0
+    assert 3.2 < begun_s < 3.35
+    attempt = run_attempt(trace, settings(passive=False), ENROLLED)
+    assert (attempt.reason, attempt.proven) == (Reason.GRANTED, True)
 
 
 @given(residual=st.floats(allow_nan=True, allow_infinity=True), corners=st.integers(0, 200))

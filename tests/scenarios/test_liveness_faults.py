@@ -475,7 +475,7 @@ def test_a_stranger_beside_the_visitor_makes_the_door_ask(plus: Visit, demo_phot
     house = plus.house
     beside = house.visitor(demo_photos["biden.jpg"], walk=Walk(0.72, 0.72, 0.3, 1e6, patience_s=99.0), seed=1)
     scene = Joined(Staying(house.visitor(demo_photos["obama.jpg"])), beside, 0.0)
-    _, outcome = house.film([scene], seconds=5.0, board=lambda clock: Unseen(clock=clock))
+    _, outcome = house.film([scene], seconds=6.0, board=lambda clock: Unseen(clock=clock))
     assert not outcome.opened
     assert outcome.reasons[:1] == [Reason.NO_RESPONSE]
     evidence = outcome.decisions[0].liveness

@@ -20,7 +20,11 @@ class PromptCourses:
         self._last: tuple[Signal, ...] = ()
 
     def draw(self, steps: int) -> tuple[Signal, ...]:
-        """So many prompts, at least two: none twice in a row, and nothing that begins as the course shown last."""
+        """So many prompts, at least two, and nothing that begins as the course shown last.
+
+        Each from all directions, the one before included: no recording fits more than one course in four to the power
+        of ``steps``. Without repetition one that never repeats itself would fit one in twelve instead of sixteen.
+        """
         if steps < 2:
             raise ValueError("a course of one prompt is guessed one time in four")
         course = self._course(steps)
@@ -33,8 +37,4 @@ class PromptCourses:
         self._last = course
 
     def _course(self, steps: int) -> tuple[Signal, ...]:
-        course: list[Signal] = []
-        while len(course) < steps:
-            last = course[-1] if course else None
-            course.append(self._rng.choice([prompt for prompt in ANSWERS if prompt is not last]))
-        return tuple(course)
+        return tuple(self._rng.choices(tuple(ANSWERS), k=steps))
