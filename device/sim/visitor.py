@@ -23,7 +23,7 @@ BELOW_M = 0.02
 #: What ends a visit, from the visitor's view.
 VERDICTS = (Signal.GRANTED, Signal.DENIED)
 #: The head turns about the top of the spine: below and behind the face's origin, in face widths.
-_PIVOT = np.array([0.0, 0.3, 0.45], dtype=np.float32)
+PIVOT = np.array([0.0, 0.3, 0.45], dtype=np.float32)
 #: A comfortable answer to a prompt; pitch goes less far than yaw.
 TURNS = Reach(yaw_deg=40.0, up_deg=28.0, down_deg=24.0, turn_s=0.45, reaction_s=0.5)
 
@@ -176,7 +176,7 @@ class RenderedVisitor:
             shape = shape.copy()
             upper, lower = shape[list(UPPER_LID)], shape[list(LOWER_LID)]
             shape[list(UPPER_LID)] = upper + (lower - upper) * np.float32(0.9 * blink)
-        turned = (shape - _PIVOT) @ rotation(*angles_deg).T + _PIVOT
+        turned = (shape - PIVOT) @ rotation(*angles_deg).T + PIVOT
         solid = turned * np.float32(FACE_WIDTH_M) + position
         still = portrait.vertices[:, :2] * np.float32(face_px) + centre
         follow = portrait.follow[:, None]

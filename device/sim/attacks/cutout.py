@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from device.sim.attacks.surface import FLAT_M, Light, Placement, Sheet, draw_sheet
 from device.sim.motion import Reach
 from device.sim.portrait import LOWER_LID, OVAL, UPPER_LID, Portrait
-from device.sim.visitor import _PIVOT as PIVOT
-from device.sim.visitor import FACE_WIDTH_M, RenderedVisitor, Walk, rotation
+from device.sim.visitor import FACE_WIDTH_M, PIVOT, RenderedVisitor, Walk, rotation
 from device.sim.warp import Lens
 from device.types import Image, Points
 
