@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import tempfile
 import zipfile
 import zlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import IO, Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +127,9 @@ def parse_trace(data: bytes, *, key: str) -> Trace:
         # Stored, not packed: no member is larger than the file.
         if any(each.compress_type != zipfile.ZIP_STORED or each.file_size > len(data) for each in members):
             raise TraceError("its parts are packed")
+        for each in members:
+            with archive.open(each) as part:
+                _require_size(part, each.file_size)
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         raw = stored[_HEADER]
         if raw.dtype != np.uint8 or raw.ndim != 1:
@@ -145,6 +149,16 @@ def parse_trace(data: bytes, *, key: str) -> Trace:
         ending=header.ending,
         frames=Frames(**columns),
     )
+
+
+def _require_size(part: IO[bytes], size: int) -> None:
+    """Raises TraceError where an array says it is larger than its part: numpy would make room for it first."""
+    version = np.lib.format.read_magic(part)
+    if version != (1, 0):
+        raise TraceError("its parts are of another format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(part)
+    if dtype.hasobject or part.tell() + math.prod(shape) * dtype.itemsize != size:
+        raise TraceError("its parts are not as long as they say")
 
 
 def _read(path: Path) -> bytes:

@@ -160,6 +160,17 @@ def test_a_packed_file_is_refused(file: Path) -> None:
         load_trace(packed, key=KEY)
 
 
+@pytest.mark.parametrize("shape", [(2**40,), (2**31, 2**31), (2**62, 8), (0,), (len(TRACE) + 1,)])
+def test_an_array_that_claims_another_size_is_refused_before_room_is_made_for_it(
+    file: Path, shape: tuple[int, ...]
+) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    claims = header.getvalue() + TRACE.frames.captured_s.tobytes()
+    with pytest.raises(TraceError, match="as long as they say"):
+        load_trace(repacked(file, {"captured_s.npy": claims}), key=KEY)
+
+
 def test_a_missing_file_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_trace(tmp_path / "none.npz", key=KEY)
