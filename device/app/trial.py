@@ -1,9 +1,9 @@
 """One presentation, judged as the door judges its visits, with nothing behind it that could open.
 
-The order is that of :mod:`device.app.visit`: nearest face -> compare -> liveness sample -> vote -> decide; a test holds
-both to the same answers. What a door carries from one presentation to the next is left out, so that each is judged
-alone: nobody has failed, nobody is locked out, nobody was let in a moment ago. Within one presentation a face is
-remembered as the door would: who leaves undecided and comes back is asked.
+It looks at visitors as the door does (:mod:`device.app.inspection`); a test holds both to the same answers. What a door
+carries from one presentation to the next is left out, so that each is judged alone: nobody has failed, nobody is locked
+out, nobody was let in a moment ago. Within one presentation a face is remembered as the door would: who leaves
+undecided and comes back is asked.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from device.access.decide import Circumstances, decide
-from device.access.face_memory import FaceMemory, Standing
-from device.access.nearest import candidate, is_nearest
+from device.access.face_memory import FaceMemory
+from device.access.nearest import candidate
+from device.app.inspection import Inspection, why_gone
 from device.app.outcome import decision_on
 from device.app.roster import Roster
 from device.app.visitor import ProofOfLife, Visitor, VisitRules
-from device.errors import ModelError
 from device.interfaces import Clock, Signals
 from device.types import Decision, Face, Frame, Reason, Scene, Signal
 from device.vision.pipeline import VisionPipeline
@@ -73,7 +72,8 @@ class Trial:
         self._clock = clock
         self._rules = rules
         self._repeats = Repeats()
-        self._memory = FaceMemory(rules.memory, agrees=rules.agree)
+        memory = FaceMemory(rules.memory, agrees=rules.agree)
+        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=memory)
         self._visit: Visitor | None = None
         self._responded = self._proven = False
 
@@ -118,50 +118,13 @@ class Trial:
         if self._visit is None:
             self._visit = Visitor(face, self._prove, self._rules)
         visit = self._visit
-        if visit.repeats(frame.image, face.box):
-            return None
-        visit.face = face
-        reason = self._consider(visit, frame, face, scene)
+        reason = self._inspection.inspect(visit, frame, face, scene, cooling=lambda _: False)
         self._responded = self._responded or visit.first is not None
         self._proven = self._proven or visit.proven
         if reason is None:
             self._signals.show(visit.signal)
             return None
         return self._decision(visit, reason)
-
-    def _consider(self, visit: Visitor, frame: Frame, face: Face, scene: Scene) -> Reason | None:
-        try:
-            if visit.due(face):
-                embedding = self._vision.embed(frame, face)
-                visit.compared(face, embedding, self._roster.search(embedding, k=2))
-                for look in visit.take_thrown():
-                    self._memory.undecided(look, now_s=self._clock.monotonic())
-                standing = self._memory.standing(embedding, now_s=self._clock.monotonic())
-                if standing is Standing.OWES_CHALLENGE:
-                    visit.owes_challenge = True
-            if visit.exchanged(face):
-                return Reason.FACE_CHANGED
-            if visit.first is None:
-                return Reason.POOR_QUALITY if face.captured_s - visit.began_s >= self._rules.patience_s else None
-            visit.sample(scene, face)
-        except ModelError:
-            _log.exception("a model failed during a try")
-            return Reason.MODEL_ERROR
-        return self._verdict(visit, face, scene) if visit.ripe(face.captured_s) else None
-
-    def _verdict(self, visit: Visitor, face: Face, scene: Scene) -> Reason:
-        claim = visit.claim
-        case = Circumstances(
-            liveness=visit.liveness,
-            votes=tuple(visit.votes),
-            person=self._roster.person(claim) if claim is not None else None,
-            nearest=is_nearest(face, scene),
-            cooling=False,
-            now_s=self._clock.monotonic(),
-            wall=self._clock.wall(),
-            wall_trusted=self._clock.wall_trusted(),
-        )
-        return decide(case, self._rules.decision)
 
     def _unfinished(self) -> Reason:
         """Why nothing was decided in time."""
@@ -177,18 +140,12 @@ class Trial:
             if face is None:
                 self._signals.show(Signal.IDLE)
             return None
-        if face is not None and face.track == visit.track:
-            return None
-        if any(other.track == visit.track for other in scene.faces):
-            reason = Reason.NOT_NEAREST
-        elif face is not None or scene.frame.captured_s - visit.face.captured_s >= self._rules.left_after_s:
-            reason = Reason.LEFT
-        else:
+        reason = why_gone(visit, face, scene, left_after_s=self._rules.left_after_s)
+        if reason is None:
             return None
         self._visit = None
         if visit.undecided:
-            for look in visit.looks:
-                self._memory.undecided(look, now_s=self._clock.monotonic())
+            self._inspection.owe(visit)
         return self._decision(visit, reason)
 
     def _decision(self, visit: Visitor | None, reason: Reason) -> Decision:

@@ -20,19 +20,19 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from device.access.decide import Circumstances, decide
-from device.access.face_memory import FaceMemory, Standing
+from device.access.face_memory import FaceMemory
 from device.access.lockout import Lockout
-from device.access.nearest import candidate, is_nearest
+from device.access.nearest import candidate
+from device.app.inspection import Inspection, why_gone
 from device.app.ledger import Ledger
 from device.app.outcome import decision_on
 from device.app.roster import Roster
 from device.app.visitor import ProofOfLife, Visitor, VisitRules
 from device.audit.records import DecisionMade, DoorAnswered
 from device.door.controller import DoorController, DoorOutcome
-from device.errors import DoorwardError, ModelError
+from device.errors import DoorwardError
 from device.interfaces import Clock, Signals
-from device.types import Decision, Embedding, Face, Frame, Reason, Scene, Signal
+from device.types import Decision, Face, Frame, Reason, Scene, Signal
 from device.vision.pipeline import VisionPipeline
 from device.vision.repeats import Repeats
 
@@ -72,6 +72,7 @@ class Doorkeeper:
         self._let_in: dict[str, float] = {}
         self._lockout = Lockout()
         self._memory = FaceMemory(rules.memory, agrees=rules.agree)
+        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=self._memory)
 
     def attend(self, frame: Frame) -> Decision | None:
         """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked.
@@ -105,11 +106,12 @@ class Doorkeeper:
             if self._rests(face.track):
                 return None
             self._visit = Visitor(face, self._prove, self._rules)
-        decision = self._consider(self._visit, frame, face, scene)
-        if decision is None:
-            self._signals.show(self._visit.signal)
+        visit = self._visit
+        reason = self._inspection.inspect(visit, frame, face, scene, cooling=self._cooling)
+        if reason is None:
+            self._signals.show(visit.signal)
             return None
-        return self._conclude(self._visit, decision)
+        return self._conclude(visit, self._decision(visit, reason))
 
     def dismiss(self) -> Decision | None:
         """The stream has ended or the camera is lost: whoever was there is gone."""
@@ -128,64 +130,14 @@ class Doorkeeper:
             if visit.asked:
                 self._count_failure(visit, now_s)
             elif visit.undecided:
-                self._owe(visit, now_s)
+                self._inspection.owe(visit)
         self._vision.reset()
 
-    # -- the order of a visit ------------------------------------------------------------------------------------------
+    def _cooling(self, person: str) -> bool:
+        let_in_s = self._let_in.get(person)
+        return let_in_s is not None and not (self._clock.monotonic() - let_in_s >= self._rules.cool_down_s)
 
-    def _consider(self, visit: Visitor, frame: Frame, face: Face, scene: Scene) -> Decision | None:
-        if visit.repeats(frame.image, face.box):
-            return None  # nothing was seen: to the proof of life it is as if there had been no frame
-        visit.face = face
-        try:
-            if visit.due(face):
-                embedding = self._vision.embed(frame, face)
-                visit.compared(face, embedding, self._roster.search(embedding, k=2))
-                if not self._remembered(visit, embedding):
-                    return self._decision(visit, Reason.LOCKED_OUT)
-            if visit.exchanged(face):
-                return self._decision(visit, Reason.FACE_CHANGED)
-            if visit.first is None:
-                # Nothing is proven about a face that was never good enough to be compared.
-                waited_s = face.captured_s - visit.began_s
-                return self._decision(visit, Reason.POOR_QUALITY) if waited_s >= self._rules.patience_s else None
-            visit.sample(scene, face)
-        except ModelError:
-            _log.exception("a model failed during a visit")
-            return self._decision(visit, Reason.MODEL_ERROR)
-        if not visit.ripe(face.captured_s):
-            return None
-        return self._decision(visit, self._judge(visit, face, scene))
-
-    def _remembered(self, visit: Visitor, embedding: Embedding) -> bool:
-        """Whether this face may go on, whatever is remembered about it; who it is does not matter."""
-        now_s = self._clock.monotonic()
-        for look in visit.take_thrown():
-            self._memory.undecided(look, now_s=now_s)
-        standing = self._memory.standing(embedding, now_s=now_s)
-        if standing is Standing.OWES_CHALLENGE:
-            visit.owes_challenge = True
-        if standing is not Standing.LOCKED:
-            return True
-        self._memory.seen(embedding, visit.face.box, now_s=now_s)
-        visit.locked_until_s = self._memory.locked_until_s(embedding, now_s=now_s)
-        return False
-
-    def _judge(self, visit: Visitor, face: Face, scene: Scene) -> Reason:
-        now_s = self._clock.monotonic()
-        claim = visit.claim
-        let_in_s = self._let_in.get(claim) if claim is not None else None
-        case = Circumstances(
-            liveness=visit.liveness,
-            votes=tuple(visit.votes),
-            person=self._roster.person(claim) if claim is not None else None,
-            nearest=is_nearest(face, scene),
-            cooling=let_in_s is not None and not (now_s - let_in_s >= self._rules.cool_down_s),
-            now_s=now_s,
-            wall=self._clock.wall(),
-            wall_trusted=self._clock.wall_trusted(),
-        )
-        return decide(case, self._rules.decision)
+    # -- the end of a visit --------------------------------------------------------------------------------------------
 
     def _conclude(self, visit: Visitor, decision: Decision) -> Decision:
         """Audit, then door, then the door's answer, then the person."""
@@ -215,19 +167,14 @@ class Doorkeeper:
         elif visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
             self._count_failure(visit, now_s)
         elif visit.undecided:
-            self._owe(visit, now_s)
+            self._inspection.owe(visit)
 
     def _count_failure(self, visit: Visitor, now_s: float) -> None:
         """A challenge that was not completed counts against the door and against the face."""
         self._lockout = self._lockout.failed(now_s, self._rules.lockout)
         if visit.first is not None:
             self._memory.failed(visit.first, now_s=now_s)
-        self._owe(visit, now_s)
-
-    def _owe(self, visit: Visitor, now_s: float) -> None:
-        """However this face comes back, it is asked to turn the head."""
-        for look in visit.looks:
-            self._memory.undecided(look, now_s=now_s)
+        self._inspection.owe(visit)
 
     def _audited(self, decision: Decision) -> Decision:
         """The decision once it is committed; a grant that cannot be is none."""
@@ -273,13 +220,8 @@ class Doorkeeper:
             if face is None:
                 self._signals.show(Signal.IDLE)
             return None
-        if face is not None and face.track == visit.track:
-            return None
-        if any(other.track == visit.track for other in scene.faces):
-            return self._leave(Reason.NOT_NEAREST)
-        if face is not None or scene.frame.captured_s - visit.face.captured_s >= self._rules.left_after_s:
-            return self._leave(Reason.LEFT)
-        return None
+        reason = why_gone(visit, face, scene, left_after_s=self._rules.left_after_s)
+        return self._leave(reason) if reason is not None else None
 
     def _leave(self, reason: Reason) -> Decision | None:
         """End the visit without a judgement; a passer-by, neither recognised nor asked anything, leaves no trace.
@@ -289,7 +231,7 @@ class Doorkeeper:
         """
         visit, self._visit = self._visit, None
         if visit is not None and visit.undecided:
-            self._owe(visit, self._clock.monotonic())
+            self._inspection.owe(visit)
         if visit is None or not (visit.asked or visit.claim is not None):
             return None
         decision = self._decision(visit, reason)

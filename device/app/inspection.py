@@ -1,0 +1,130 @@
+"""What one frame says about a visitor: compare -> liveness sample -> vote -> decide, and who has gone.
+
+The door (:mod:`device.app.visit`) and the tries of a presentation-attack test (:mod:`device.app.trial`) both look at
+visitors through this, so that a test judges as the door does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from device.access.decide import Circumstances, decide
+from device.access.face_memory import FaceMemory, Standing
+from device.access.nearest import is_nearest
+from device.app.roster import Roster
+from device.app.visitor import Visitor, VisitRules
+from device.errors import ModelError
+from device.interfaces import Clock
+from device.types import Embedding, Face, Frame, Reason, Scene
+from device.vision.pipeline import VisionPipeline
+
+_log = logging.getLogger(__name__)
+
+
+class Inspection:
+    """Looks at visitors, frame by frame.
+
+    Args:
+        vision: The models.
+        roster: Who is enrolled.
+        clock: Monotonic time of the frames, wall time of the rules.
+        rules: The numbers of a visit.
+        memory: What is known about faces from earlier.
+    """
+
+    def __init__(
+        self, *, vision: VisionPipeline, roster: Roster, clock: Clock, rules: VisitRules, memory: FaceMemory
+    ) -> None:
+        self._vision = vision
+        self._roster = roster
+        self._clock = clock
+        self._rules = rules
+        self._memory = memory
+
+    def inspect(
+        self, visit: Visitor, frame: Frame, face: Face, scene: Scene, *, cooling: Callable[[str], bool]
+    ) -> Reason | None:
+        """Take one frame of the visitor's track.
+
+        Args:
+            visit: What is known so far; takes the frame in.
+            frame: The frame.
+            face: The visitor's in it.
+            scene: All faces in it.
+            cooling: Whether a person was let in a moment ago.
+
+        Returns:
+            How the visit ends; None while it goes on. ``LOCKED_OUT``: this face waits, see the memory.
+        """
+        if visit.repeats(frame.image, face.box):
+            return None  # nothing was seen: to the proof of life it is as if there had been no frame
+        visit.face = face
+        try:
+            if visit.due(face):
+                embedding = self._vision.embed(frame, face)
+                visit.compared(face, embedding, self._roster.search(embedding, k=2))
+                if self._recalled(visit, embedding) is Standing.LOCKED:
+                    return Reason.LOCKED_OUT
+            if visit.exchanged(face):
+                return Reason.FACE_CHANGED
+            if visit.first is None:
+                # Nothing is proven about a face that was never good enough to be compared.
+                waited_s = face.captured_s - visit.began_s
+                return Reason.POOR_QUALITY if waited_s >= self._rules.patience_s else None
+            visit.sample(scene, face)
+        except ModelError:
+            _log.exception("a model failed during a visit")
+            return Reason.MODEL_ERROR
+        return self._judged(visit, face, scene, cooling=cooling) if visit.ripe(face.captured_s) else None
+
+    def owe(self, visit: Visitor) -> None:
+        """However this face comes back, it is asked to turn the head."""
+        now_s = self._clock.monotonic()
+        for look in visit.looks:
+            self._memory.undecided(look, now_s=now_s)
+
+    def _recalled(self, visit: Visitor, embedding: Embedding) -> Standing:
+        """What is remembered about this face, whoever it belongs to."""
+        now_s = self._clock.monotonic()
+        for look in visit.take_thrown():
+            self._memory.undecided(look, now_s=now_s)
+        standing = self._memory.standing(embedding, now_s=now_s)
+        if standing is Standing.OWES_CHALLENGE:
+            visit.owes_challenge = True
+        elif standing is Standing.LOCKED:
+            self._memory.seen(embedding, visit.face.box, now_s=now_s)
+            visit.locked_until_s = self._memory.locked_until_s(embedding, now_s=now_s)
+        return standing
+
+    def _judged(self, visit: Visitor, face: Face, scene: Scene, *, cooling: Callable[[str], bool]) -> Reason:
+        claim = visit.claim
+        case = Circumstances(
+            liveness=visit.liveness,
+            votes=tuple(visit.votes),
+            person=self._roster.person(claim) if claim is not None else None,
+            nearest=is_nearest(face, scene),
+            cooling=claim is not None and cooling(claim),
+            now_s=self._clock.monotonic(),
+            wall=self._clock.wall(),
+            wall_trusted=self._clock.wall_trusted(),
+        )
+        return decide(case, self._rules.decision)
+
+
+def why_gone(visit: Visitor, face: Face | None, scene: Scene, *, left_after_s: float) -> Reason | None:
+    """Why a visit is over without a judgement: another face is nearer now, or its own is no longer there; None if not.
+
+    Args:
+        visit: The visit.
+        face: Who is to be attended to in this frame.
+        scene: All faces in it.
+        left_after_s: A face that is not found for so long has gone.
+    """
+    if face is not None and face.track == visit.track:
+        return None
+    if any(other.track == visit.track for other in scene.faces):
+        return Reason.NOT_NEAREST
+    if face is not None or scene.frame.captured_s - visit.face.captured_s >= left_after_s:
+        return Reason.LEFT
+    return None
