@@ -1,6 +1,7 @@
 """The figures of a walk, in the terms of ISO/IEC 30107-3:2023, and what they mean in plain words.
 
-APCER and BPCER are of tries with a response (a frame of them was compared); those without are counted beside them. Each
+APCER and BPCER are of tries with a response (a frame of them was compared); APNRR and BPNRR are the shares of all tries
+that had none. A door with stricter gates answers fewer attacks, so that neither tells anything without the other. Each
 species of attack stands for itself, the worst in front: there is no mean over species. A proof of life that passed
 counts as an error for an attack even where the door would have stayed shut; IAPAR counts who would have been let in.
 """
@@ -26,6 +27,7 @@ class AttackFigures:
         species: Which.
         tries: That were made.
         no_response: Of them, those of which nothing was compared.
+        apnrr: These, of all tries.
         apcer: Taken for living, of those with a response.
         iapar: Let in as somebody enrolled, of those with a response; None where nobody is enrolled.
     """
@@ -33,6 +35,7 @@ class AttackFigures:
     species: str
     tries: int
     no_response: int
+    apnrr: Rate
     apcer: Rate
     iapar: Rate | None
 
@@ -44,12 +47,14 @@ class BonaFideFigures:
     Attributes:
         tries: That were made.
         no_response: Of them, those of which nothing was compared.
+        bpnrr: These, of all tries.
         bpcer: Not taken for living, of those with a response.
         frr: Of all tries, those at which the named person was not let in; None where nobody was named.
     """
 
     tries: int
     no_response: int
+    bpnrr: Rate
     bpcer: Rate
     frr: Rate | None
 
@@ -83,6 +88,7 @@ def _attack(species: str, tries: Sequence[TryResult], *, enrolled: bool) -> Atta
         species=species,
         tries=len(tries),
         no_response=len(tries) - len(answered),
+        apnrr=rate_of(len(tries) - len(answered), len(tries)),
         apcer=rate_of(sum(each.outcome is Outcome.ALIVE for each in answered), len(answered)),
         iapar=rate_of(sum(each.decision.granted for each in answered), len(answered)) if enrolled else None,
     )
@@ -94,6 +100,7 @@ def _bona_fide(tries: Sequence[TryResult]) -> BonaFideFigures:
     return BonaFideFigures(
         tries=len(tries),
         no_response=len(tries) - len(answered),
+        bpnrr=rate_of(len(tries) - len(answered), len(tries)),
         bpcer=rate_of(sum(each.outcome is not Outcome.ALIVE for each in answered), len(answered)),
         frr=rate_of(sum(each.as_named is not True for each in tries), len(tries)) if named else None,
     )

@@ -10,23 +10,29 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from device.app.pad_figures import Figures, figures_of
+from device.app.pad_settings import Settings
 from device.app.pad_test import Outcome, TryResult, Walk
 from device.audit.entry import json_number
-from device.config import LivenessConfig
 from device.types import Decision, LivenessEvidence
 
 #: Version of the report's form.
-FORM: Final = 1
+FORM: Final = 2
 #: How each try was judged, for whoever reads the report.
 METHOD: Final = (
     "Each try was judged alone, by the door's own rules: a door also remembers faces and locks out, and refuses more.",
     "No relay was constructed: the door was not opened, whatever a try came to.",
-    "APCER, IAPAR and BPCER are of tries with a response (a frame of them was compared), FRR is of all tries.",
+    "APCER, IAPAR and BPCER are of tries with a response: a frame of them was compared. The others are of all tries.",
+    "A door with stricter gates answers fewer attacks: read APCER beside APNRR.",
+    "Whoever may run this test can read the device's key, and so sign any report.",
+    "The signature shows whose key signed, and that nothing was changed since; not that the tries were made as told.",
+    "The device's audit log has each walk's start before its first try, and each end with counts and report's SHA-256.",
+    "`doorward pad-report` on the device itself looks there for this report; ask for those of earlier walks too.",
     "Bounds are Clopper and Pearson's at 95 %, one-sided where nothing or everything was counted.",
 )
 
 Number = float | Literal["not_finite"] | None
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
@@ -40,18 +46,47 @@ class ModelRow(_Strict):
 
     role: str
     model_id: str
-    sha256: Sha256
+    sha256: Hex32
+
+
+class EarlierRow(_Strict):
+    """The tries of one species in all earlier walks that came to an end."""
+
+    species: str
+    tries: int
+    no_response: int
+    alive: int
+
+
+class WalkRow(_Strict):
+    """Which walk of the device this is, as its audit log counts them; rendered walks are counted by themselves.
+
+    ``number`` is 1 for the first. Of the earlier ones ``earlier_reported`` ended with a report, ``earlier_untried``
+    before a first try. ``start_seq`` and ``start_sha256`` are number and hash of the entry about this walk's start;
+    ``begun`` is more than there are tries where one was broken off.
+    """
+
+    number: Positive
+    earlier_reported: int
+    earlier_untried: int
+    earlier_tries: tuple[EarlierRow, ...]
+    start_seq: Positive
+    start_sha256: Hex32
+    begun: int
 
 
 class About(_Strict):
     """Where, when and under which settings the tries were made.
 
-    ``enrolled`` tells how many people were, ``named`` whether the living were one of them by name.
+    ``enrolled`` tells how many people were, ``named`` whether the living were one of them by name. The three sections
+    are all of their settings as they were in force; ``config_sha256`` is over the whole configuration, see
+    :func:`device.app.pad_settings.config_sha256`.
     """
 
-    form: Literal[1] = FORM
+    form: Literal[2] = FORM
     method: tuple[str, ...] = METHOD
-    public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    public_key: Hex32
+    walk: WalkRow
     made_at: str
     clock_trusted: bool
     version: str
@@ -62,10 +97,11 @@ class About(_Strict):
     height: int
     pack: str
     models: tuple[ModelRow, ...]
-    liveness: LivenessConfig
+    config_sha256: Hex32
+    liveness: Settings
+    vision: Settings
+    access: Settings
     threshold: float
-    votes: int
-    vote_window: int
     enrolled: int
     named: bool
     complete: bool
@@ -81,6 +117,8 @@ class StepRow(_Strict):
     angle_deg: Number
     response_s: Number
     residual: Number
+    parallax: Number
+    error: Number
 
 
 class TryRow(_Strict):
@@ -148,6 +186,8 @@ def _row(result: TryResult) -> TryRow:
                 angle_deg=_number(step.angle_deg),
                 response_s=_number(step.response_s),
                 residual=_number(step.residual),
+                parallax=_number(step.parallax),
+                error=_number(step.error),
             )
             for step in (evidence.steps if evidence is not None else ())
         ),

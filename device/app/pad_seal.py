@@ -9,13 +9,14 @@ checked before any of them is parsed.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import ValidationError
 
-from device.app.pad_report import Report
+from device.app.pad_report import FORM, Report
 from device.audit.canonical import canonical_json
 from device.ed25519 import anybody_can_sign
 from device.errors import AuditError, UsageError
@@ -57,7 +58,7 @@ def verified(raw: bytes, *, key: bytes) -> Report:
         key: Ed25519 public key, 32 bytes, of the device that must have signed it.
 
     Raises:
-        AuditError: It is no such report, it was changed, or another device signed it.
+        AuditError: It is no such report, it was changed, another device signed it, or another version wrote it.
         UsageError: Anybody could have signed for this key.
     """
     if anybody_can_sign(key):
@@ -80,11 +81,21 @@ def verified(raw: bytes, *, key: bytes) -> Report:
         report = Report.model_validate_json(body)
     except ValidationError as exc:
         raise AuditError(
-            "the report is sound, but of another form than this version reads", hint="use the version that wrote it"
+            f"the report is sound, but of form {_form(body)}; this version reads form {FORM}",
+            hint="read it with the version that wrote it",
         ) from exc
     if report.about.public_key != key.hex():
         raise AuditError("the report names another device than the one that signed it", hint="trust no figure of it")
     return report
+
+
+def _form(body: bytes) -> str:
+    """The number of a sound report's form, for a message."""
+    try:
+        form = json.loads(body)["about"]["form"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return "unknown"
+    return str(form) if type(form) is int and form != FORM else f"{FORM} with other fields"
 
 
 def fingerprint(raw: bytes) -> str:

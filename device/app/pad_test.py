@@ -148,12 +148,14 @@ class Walk:
         plan: What is to be tried.
         results: Of the tries that were made, in order.
         skipped: Tries that the installer left out.
+        begun: Tries that were begun; more than there are results where one was broken off.
         complete: Whether every try was either made or left out on purpose.
     """
 
     plan: tuple[PlannedTry, ...]
     results: list[TryResult] = field(default_factory=list)
     skipped: list[PlannedTry] = field(default_factory=list)
+    begun: int = 0
     complete: bool = False
 
     def run(
@@ -163,7 +165,9 @@ class Walk:
         attempt: Callable[[PlannedTry], TryResult],
         tell: Callable[[TryResult], None],
     ) -> None:
-        """Make the tries one by one. Whatever ``attempt`` raises ends the walk; a try in progress is not counted.
+        """Make the tries one by one. Whatever ``attempt`` raises ends the walk.
+
+        A try in progress then counts as begun and has no result.
 
         Args:
             ask: Says what to do and waits until it is done.
@@ -177,6 +181,7 @@ class Walk:
             if answer is Answer.SKIP:
                 self.skipped.append(planned)
                 continue
+            self.begun += 1
             self.results.append(attempt(planned))
             tell(self.results[-1])
         self.complete = True

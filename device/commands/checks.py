@@ -256,21 +256,36 @@ def check_liveness(config: Config, pack: Pack) -> CheckResult:
     )
 
 
-#: Larger values of these make the proof of life stricter, smaller ones of the others.
+#: Larger values of these make the proof of life stricter, smaller ones of the others. Of those that do not show it:
+#: a longer ``passive_within_s`` gives an undecided spoof more windows of K answers to be lucky in; a longer
+#: ``planarity_window_s`` gives a sheet more time to be bent, and the flow more to drift (paper passed over 1 s); with a
+#: longer ``answer_max_s`` a replay waits longer for its turn to fit.
 _STRICTER_UP = (
     *("passive_samples", "passive_accept", "passive_veto", "steps", "steps_undecided", "turn_deg", "nod_deg", "hold_s"),
     *("answer_min_s", "baseline_s", "min_residual", "min_parallax", "min_corners", "min_linked", "min_linked_parts"),
 )
-_STRICTER_DOWN = ("passive_max_yaw_deg", "passive_max_roll_deg", "answer_max_s", "return_max_s", "spare_turns")
-_LOCKS_UP = ("lockout_s", "lockout_longest_s", "veto_longest_s", "place_s", "owes_s")
-_LOCKS_DOWN = ("lockout_after", "face_lockout_after", "max_unvouched_s")
+_STRICTER_DOWN = (
+    *("passive_within_s", "passive_max_yaw_deg", "passive_max_roll_deg"),
+    *("answer_max_s", "return_max_s", "spare_turns", "planarity_window_s"),
+)
+#: A shorter ``compare_every_s`` lets K answers and the votes come from frames that are nearly the same, and gives more
+#: windows of them in the same time; a longer one only delays, since ``max_gap_s`` voids what lies too far apart.
+_ACCESS_UP = ("lockout_s", "lockout_longest_s", "veto_longest_s", "place_s", "owes_s", "compare_every_s")
+#: With a larger ``max_turn_deg`` faces vouch, vote and are sampled in poses that move embeddings.
+_ACCESS_DOWN = ("lockout_after", "face_lockout_after", "max_unvouched_s", "max_turn_deg")
+#: Beyond these no threshold was measured: embeddings move, and the networks' answers about leaning faces do.
+_VISION_DOWN = ("max_yaw_deg", "max_pitch_deg", "max_roll_deg")
 
 
 def _weaker(config: Config) -> str:
-    """Every setting that makes the proof of life or its lock-outs weaker than shipped, as words."""
+    """Every setting that makes the proof of life, its lock-outs or what they look at weaker than shipped, as words."""
     shipped = Config()
     found = ["liveness.level convenience"] if config.liveness.level == "convenience" else []
-    for section, up, down in (("liveness", _STRICTER_UP, _STRICTER_DOWN), ("access", _LOCKS_UP, _LOCKS_DOWN)):
+    for section, up, down in (
+        ("liveness", _STRICTER_UP, _STRICTER_DOWN),
+        ("access", _ACCESS_UP, _ACCESS_DOWN),
+        ("vision", (), _VISION_DOWN),
+    ):
         mine, theirs = getattr(config, section), getattr(shipped, section)
         found += [f"{section}.{key}" for key in up if getattr(mine, key) < getattr(theirs, key)]
         found += [f"{section}.{key}" for key in down if getattr(mine, key) > getattr(theirs, key)]

@@ -19,7 +19,7 @@ from device.commands.demo import default_photos
 from device.commands.invocation import JsonOption, invocation
 from device.commands.memory import keep_memory_private
 from device.commands.output import print_json, say, visible
-from device.commands.pad_table import show_report
+from device.commands.pad_table import show_report, walk_words
 from device.commands.wording import explain
 from device.door.signals import ConsoleSignals
 from device.errors import UsageError
@@ -84,20 +84,24 @@ def pad_test(
             photos=(photos or default_photos()) if simulate else None,
         ) as kit,
     ):
+        underway = kit.begin(walk, by_uid=os.getuid())
+        console.print(Text(f"{walk_words(underway.standing)}; that it began is in the audit log"), soft_wrap=True)
         if simulate:
             console.print(Text("SIMULATED: presentations are rendered; this says nothing about a real door.", "bold"))
         try:
             walk.run(
                 ask=lambda planned: _announce(console, planned, wait=not simulate),
-                attempt=kit.attempt,
+                attempt=underway.attempt,
                 tell=lambda result: _tell(console, result, threshold=kit.threshold),
             )
         finally:
             # Also when it was interrupted, or the camera was lost: what was done stays done.
-            if walk.results:
-                made = kit.report(walk)
-                raw = kit.sign(made)
-                kit.record(walk, raw, by_uid=os.getuid())
+            if not walk.results:
+                underway.end(None)
+            else:
+                made = underway.report()
+                raw = underway.sign(made)
+                underway.end(raw)
                 finish(raw)
                 if as_json:
                     print_json({"file": str(report), **made.model_dump(mode="json")})

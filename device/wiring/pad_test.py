@@ -3,134 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from device.app.pad_report import About, ModelRow, Report, report_on
-from device.app.pad_seal import fingerprint, public_key, signed
-from device.app.pad_test import Outcome, PlannedTry, TryResult, Walk
-from device.app.roster import Roster
-from device.app.trial import Trial
-from device.app.visitor import ProofOfLife, VisitRules
-from device.audit.entry import json_time
-from device.audit.pad_record import PadTested, SpeciesCount
+from device.app.visitor import VisitRules
 from device.clock import SystemClock
 from device.config import Config
 from device.errors import BusyError, ConfigError, StateError
 from device.interfaces import Clock, Signals
 from device.vision.liveness.challenge import TurnGate
-from device.vision.pack import Pack
 from device.wiring.liveness import proof_maker
-from device.wiring.models import Vision, load_vision, match_threshold, open_pack, same_face_threshold
+from device.wiring.models import load_vision, match_threshold, open_pack, same_face_threshold
 from device.wiring.pad_scenes import PadScene, open_camera, render_scenes, simulated_clock
+from device.wiring.pad_walk import PadTest
 from device.wiring.people import open_roster
 from device.wiring.state import State, open_state
-
-#: A try takes no longer, unless the door itself is more patient.
-TRY_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class PadTest:
-    """Everything that a walk needs, open.
-
-    Attributes:
-        config: The door's.
-        threshold: Cosine from which two faces match.
-        simulated: Whether what is presented is rendered.
-    """
-
-    config: Config
-    threshold: float
-    simulated: bool
-    _state: State
-    _vision: Vision
-    _roster: Roster
-    _rules: VisitRules
-    _prove: Callable[[], ProofOfLife]
-    _scene: PadScene
-    _named: str | None
-
-    def attempt(self, planned: PlannedTry) -> TryResult:
-        """Make one try. Raises CameraError, ModelError."""
-        trial = Trial(
-            vision=self._vision.pipeline(),
-            roster=self._roster,
-            prove=self._prove,
-            signals=self._scene.signals,
-            clock=self._scene.clock,
-            rules=self._rules,
-        )
-        self._scene.signals.close()
-        judged = trial.judge(self._scene.frames(planned), limit_s=max(TRY_S, self._rules.patience_s))
-        made = judged.decision
-        return TryResult(
-            planned=planned,
-            decision=made,
-            responded=judged.responded,
-            proven=judged.proven,
-            as_named=None if self._named is None else made.granted and made.person == self._named,
-            seconds=judged.seconds,
-        )
-
-    def report(self, walk: Walk) -> Report:
-        """The report on a walk, as far as it has come."""
-        config, clock = self.config, self._state.clock
-        return report_on(
-            walk,
-            About(
-                public_key=public_key(self._state.keys.report_seed).hex(),
-                made_at=json_time(clock.wall()) or "",
-                clock_trusted=clock.wall_trusted(),
-                version=_version(),
-                platform=config.platform,
-                simulated=self.simulated,
-                camera=self._scene.description,
-                width=config.camera.width,
-                height=config.camera.height,
-                pack=self._vision.pack.manifest.pack,
-                models=_models(self._vision.pack),
-                liveness=config.liveness,
-                threshold=self.threshold,
-                votes=config.access.votes,
-                vote_window=config.access.vote_window,
-                enrolled=len(self._roster.list()),
-                named=self._named is not None,
-                complete=walk.complete,
-                planned=dict(Counter(planned.species for planned in walk.plan)),
-                skipped=dict(Counter(planned.species for planned in walk.skipped)),
-            ),
-        )
-
-    def sign(self, report: Report) -> bytes:
-        """The bytes of the report's file. Raises AuditError."""
-        return signed(report, seed=self._state.keys.report_seed)
-
-    def record(self, walk: Walk, raw: bytes, *, by_uid: int) -> None:
-        """Write into the audit log that the tries were made. Raises StateError where that cannot be committed.
-
-        Args:
-            walk: With the counts.
-            raw: The report's file.
-            by_uid: Who did it.
-        """
-        species = dict.fromkeys(result.planned.species for result in walk.results)
-        self._state.ledger.record(
-            PadTested(
-                by_uid=by_uid,
-                simulated=self.simulated,
-                complete=walk.complete,
-                pack=self._vision.pack.manifest.pack,
-                level=self.config.liveness.level,
-                counts=tuple(_count(name, walk) for name in species),
-                report_sha256=fingerprint(raw),
-            ),
-            urgent=False,
-        )
 
 
 @contextmanager
@@ -182,13 +70,13 @@ def open_pad_test(
             config=config,
             threshold=threshold,
             simulated=photos is not None,
-            _state=state,
-            _vision=vision,
-            _roster=roster,
-            _rules=VisitRules.of(config, threshold=threshold, same_face=same_face_threshold(pack, config)),
-            _prove=proof_maker(vision, config, rng=rng, make_gate=make_gate),
-            _scene=scene,
-            _named=named,
+            state=state,
+            vision=vision,
+            roster=roster,
+            rules=VisitRules.of(config, threshold=threshold, same_face=same_face_threshold(pack, config)),
+            prove=proof_maker(vision, config, rng=rng, make_gate=make_gate),
+            scene=scene,
+            named=named,
         )
 
 
@@ -204,25 +92,3 @@ def _owned(directory: Path, config: Config, *, clock: Clock) -> Iterator[State]:
                 hint="stop the daemon first and start it again afterwards: a walk needs state and camera for itself",
             ) from exc
         yield state
-
-
-def _count(species: str, walk: Walk) -> SpeciesCount:
-    outcomes = Counter(result.outcome for result in walk.results if result.planned.species == species)
-    return SpeciesCount(
-        species=species,
-        tries=outcomes.total(),
-        no_response=outcomes[Outcome.NO_RESPONSE],
-        alive=outcomes[Outcome.ALIVE],
-    )
-
-
-def _models(pack: Pack) -> tuple[ModelRow, ...]:
-    entries = sorted(pack.manifest.models.items())
-    return tuple(ModelRow(role=role, model_id=entry.model_id, sha256=entry.sha256) for role, entry in entries)
-
-
-def _version() -> str:
-    try:
-        return version("doorward")
-    except PackageNotFoundError:
-        return "not installed"

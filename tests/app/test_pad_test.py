@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.app.binomial import rate_of
 from device.app.pad_figures import figures_of, meaning, percent
-from device.app.pad_report import About, Report, report_on
+from device.app.pad_report import About, Report, WalkRow, report_on
 from device.app.pad_seal import public_key, signed, verified
+from device.app.pad_settings import SECTIONS, config_sha256, section_values
 from device.app.pad_test import (
     BONA_FIDE,
     SPECIES,
@@ -115,7 +117,7 @@ def evidence(residual: float = 0.011) -> LivenessEvidence:
     return LivenessEvidence(
         "passive+head_turn",
         12,
-        (StepEvidence(Signal.LOOK_UP, "planar", math.nan, None, residual),),
+        (StepEvidence(Signal.LOOK_UP, "planar", math.nan, None, residual, parallax=-0.012, error=math.inf),),
         level="standard",
         passive=PassiveEvidence(PassiveVerdict.UNDECIDED, 11, 0, 0.5),
         doubts=(Doubt.BEZEL,),
@@ -163,7 +165,7 @@ def test_a_walk_that_is_broken_off_keeps_what_was_done(error: Any) -> None:
     walk = Walk(plan_of(bona_fide=0, species=(("print", 3),)))
     with pytest.raises((KeyboardInterrupt, CameraError)):
         walk.run(ask=lambda _: Answer.READY, attempt=attempt, tell=lambda _: None)
-    assert (len(walk.results), walk.complete) == (1, False)
+    assert (walk.begun, len(walk.results), walk.complete) == (2, 1, False)
 
 
 def test_a_walk_that_is_stopped_is_not_complete() -> None:
@@ -199,11 +201,13 @@ def test_figures_by_hand() -> None:
     assert living is not None
     assert (living.tries, living.no_response) == (4, 1)
     assert (living.bpcer.count, living.bpcer.trials) == (1, 3)
+    assert (living.bpnrr.count, living.bpnrr.trials) == (1, 4)
     assert living.frr is not None
     assert (living.frr.count, living.frr.trials) == (3, 4)
     assert [attack.species for attack in found.attacks] == ["replay_phone", "print", "replay_tablet"]
     worst = found.attacks[0]
     assert (worst.tries, worst.no_response, worst.apcer.count, worst.apcer.trials) == (4, 1, 2, 3)
+    assert (worst.apnrr.count, worst.apnrr.trials) == (1, 4)
     assert worst.iapar is not None
     assert (worst.iapar.count, worst.iapar.trials) == (1, 3)
     assert found.attacks[2].apcer.value is None
@@ -248,6 +252,20 @@ def test_shares_as_people_read_them() -> None:
 # -- the report --------------------------------------------------------------------------------------------------------
 
 
+def standing(**changes: Any) -> WalkRow:
+    """The first walk of a device."""
+    facts: dict[str, Any] = {
+        "number": 1,
+        "earlier_reported": 0,
+        "earlier_untried": 0,
+        "earlier_tries": (),
+        "start_seq": 7,
+        "start_sha256": "5" * 64,
+        "begun": 2,
+    }
+    return WalkRow(**{**facts, **changes})
+
+
 def about(**changes: Any) -> About:
     """A door."""
     facts: dict[str, Any] = {
@@ -262,10 +280,10 @@ def about(**changes: Any) -> About:
         "height": 480,
         "pack": "door-plus",
         "models": (),
-        "liveness": Config().liveness,
+        "walk": standing(),
+        "config_sha256": config_sha256(Config()),
+        **{section: section_values(Config(), section) for section in SECTIONS},
         "threshold": 0.9547,
-        "votes": 3,
-        "vote_window": 5,
         "enrolled": 3,
         "named": True,
         "complete": True,
@@ -285,7 +303,8 @@ def test_a_report_is_read_as_it_was_written() -> None:
     """Numbers that are none among it."""
     made = report()
     assert verified(signed(made, seed=SEED), key=KEY) == made
-    assert made.tries[0].steps[0].angle_deg == "not_finite"
+    step = made.tries[0].steps[0]
+    assert (step.angle_deg, step.residual, step.parallax, step.error) == ("not_finite", 0.011, -0.012, "not_finite")
     assert made.tries[0].passive_median == 0.5
     assert made.tries[0].doubts == ("bezel",)
 
@@ -348,6 +367,22 @@ def test_another_devices_report_is_refused() -> None:
         verified(_RAW, key=bytes(32))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"form": 1}, "of form 1; this version reads form 2"), ({"form": 3}, "of form 3;"), ({"more": 1}, "form 2 with")],
+    ids=["older", "newer", "other"],
+)
+def test_a_report_of_another_form_is_refused_by_its_number(change: dict[str, int], words: str) -> None:
+    """It is sound all the same, and says with what to read it."""
+    tree = report().model_dump(mode="json")
+    body = canonical_json({**tree, "about": {**tree["about"], **change}})
+    signature = Ed25519PrivateKey.from_private_bytes(SEED).sign(b"doorward-pad-report-1\n" + body)
+    with pytest.raises(AuditError) as refused:
+        verified(b'{"report":' + body + b',"signature":"' + signature.hex().encode() + b'"}\n', key=KEY)
+    assert words in refused.value.message
+    assert "the version that wrote it" in refused.value.hint
+
+
 def test_no_name_handle_or_template_is_in_a_report() -> None:
     """Scores are."""
     text = _RAW.decode()
@@ -370,11 +405,13 @@ def _lists_of_numbers(tree: Any) -> list[Any]:
 def test_the_audit_entry_tells_counts_and_nobody() -> None:
     """It has a canonical form, and nothing personal."""
     entry = PadTested(
+        start_seq=7,
         by_uid=1000,
         simulated=False,
         complete=True,
         pack="door",
         level="standard",
+        begun=5,
         counts=(SpeciesCount("print", 5, 1, 0),),
         report_sha256="0" * 64,
     )

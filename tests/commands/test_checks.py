@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 
 from device.commands import checks, owner_checks
 from device.commands.checks import CheckResult, Outcome
-from device.config import Config
+from device.config import Config, parse_config
 from device.errors import CameraError, StateError
 from device.keys import KeyFile
 from device.sim.clock import ManualClock
 from device.sim.relay import SimulatedRelay
 from device.types import Frame
+from device.vision.manifest import PAD_ROLES
 
 
 class Camera:
@@ -212,3 +214,50 @@ def test_no_test_ever_raises(error: Exception) -> None:
     result = checks.guarded("part", broken)
     assert result.outcome is Outcome.FAIL
     assert result.advice
+
+
+# -- the proof of life -------------------------------------------------------------------------------------------------
+
+
+def door_plus() -> Any:
+    """As much of a pack with passive networks as the check looks at."""
+    return SimpleNamespace(manifest=SimpleNamespace(models=dict.fromkeys(PAD_ROLES), pack="door-plus"))
+
+
+WEAKER = [
+    ("liveness.passive_within_s", 4.0, 2.0),
+    ("liveness.planarity_window_s", 0.9, 0.7),
+    ("liveness.answer_max_s", 3.5, 2.5),
+    ("access.compare_every_s", 0.05, 0.2),
+    ("access.max_turn_deg", 20.0, 10.0),
+    ("vision.max_yaw_deg", 30.0, 20.0),
+    ("vision.max_pitch_deg", 30.0, 20.0),
+    ("vision.max_roll_deg", 40.0, 30.0),
+]
+
+
+@pytest.mark.parametrize(("name", "weaker", "stricter"), WEAKER, ids=[name for name, _, _ in WEAKER])
+def test_a_setting_that_is_weaker_than_shipped_is_amber_and_named(name: str, weaker: float, stricter: float) -> None:
+    """The other way is nobody's worry, nor is what is shipped."""
+    section, key = name.split(".")
+
+    def told(value: float) -> CheckResult:
+        config = parse_config(f"{section}: {{{key}: {value}}}".encode(), origin="test")
+        return checks.check_liveness(config, door_plus())
+
+    found = told(weaker)
+    assert (found.outcome, found.detail) == (Outcome.AMBER, f"level standard; weaker than shipped: {name}")
+    assert told(stricter).outcome is Outcome.PASS
+    assert checks.check_liveness(Config(), door_plus()).outcome is Outcome.PASS
+
+
+def test_every_setting_in_the_lists_exists_and_stands_in_one_of_them() -> None:
+    """A renamed setting must not make the check crash on a door, nor one be weaker both ways."""
+    lists = {
+        "liveness": (checks._STRICTER_UP, checks._STRICTER_DOWN),
+        "access": (checks._ACCESS_UP, checks._ACCESS_DOWN),
+        "vision": ((), checks._VISION_DOWN),
+    }
+    for section, (up, down) in lists.items():
+        assert set(up) | set(down) <= set(type(getattr(Config(), section)).model_fields)
+        assert not set(up) & set(down)

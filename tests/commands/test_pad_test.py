@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from device.errors import AuditError, BusyError, CameraError, ConfigError, NotFo
 from device.store.lock import StateLock
 from device.types import Frame, Reason
 from device.wiring.state import state_keys
-from tests.app.test_pad_test import HANDLE, KEY, NAME, SEED, report, result
+from tests.app.test_pad_test import HANDLE, KEY, NAME, SEED, report, result, standing
 from tests.app.test_pad_test import about as facts
 
 
@@ -30,7 +31,9 @@ class Kit:
         self._results = list(results)
         self.threshold = 0.9547
         self.attempts: list[PlannedTry] = []
-        self.recorded: list[tuple[int, bytes, int]] = []
+        self.recorded: list[tuple[int, bytes | None, int]] = []
+        self.walk = Walk(())
+        self.by_uid = -1
         self.opened: dict[str, Any] = {}
 
     @contextmanager
@@ -38,6 +41,16 @@ class Kit:
         """In the place of ``open_pad_test``."""
         self.opened = given
         yield self
+
+    def begin(self, walk: Walk, *, by_uid: int) -> Kit:
+        """Both in one."""
+        self.walk, self.by_uid = walk, by_uid
+        return self
+
+    @property
+    def standing(self) -> Any:
+        """The first walk."""
+        return standing(begun=self.walk.begun)
 
     def attempt(self, planned: PlannedTry) -> TryResult:
         """The next one."""
@@ -47,18 +60,18 @@ class Kit:
             raise outcome
         return outcome
 
-    def report(self, walk: Walk) -> Any:
+    def report(self) -> Any:
         """The real one."""
-        made = report(*walk.results)
-        return made.model_copy(update={"about": facts(complete=walk.complete)})
+        made = report(*self.walk.results)
+        return made.model_copy(update={"about": facts(complete=self.walk.complete, walk=self.standing)})
 
     def sign(self, made: Any) -> bytes:
         """The real one."""
         return signed(made, seed=SEED)
 
-    def record(self, walk: Walk, raw: bytes, *, by_uid: int) -> None:
+    def end(self, raw: bytes | None) -> None:
         """Remember it."""
-        self.recorded.append((len(walk.results), raw, by_uid))
+        self.recorded.append((len(self.walk.results), raw, self.by_uid))
 
 
 @pytest.fixture
@@ -145,11 +158,11 @@ def test_what_breaks_a_walk_off_leaves_an_incomplete_report(
 
 @pytest.mark.parametrize("text", ["q\n", "", "s\ns\ns\n"])
 def test_without_a_try_there_is_no_report(doorward: Any, use: Any, typed: Any, target: Path, text: str) -> None:
-    """And no entry; the place is as it was."""
+    """The log says that there was none; the place is as it was."""
     kit = use(Kit())
     typed(text)
     done = doorward("pad-test", "--report", target, *THREE)
-    assert (done.code, kit.recorded) == (0, [])
+    assert (done.code, kit.recorded) == (0, [(0, None, os.getuid())])
     assert "nothing was tried" in done.out
     assert not list(target.parent.iterdir())
 
@@ -254,8 +267,9 @@ def test_without_a_key_the_report_must_be_this_devices_own(state: Path, doorward
     target.write_bytes(signed(report(), seed=keys.report_seed))
     assert doorward("pad-report", target).code == AuditError.exit_code, "it names the device of another key"
     target.write_bytes(signed(report(key=public_key(keys.report_seed)), seed=keys.report_seed))
-    assert doorward("pad-report", target).code == 0
-    assert doorward("pad-report", target, "--key", public_key(keys.report_seed).hex().upper()).code == 0
+    # The signature holds; no walk of this device made it.
+    assert doorward("pad-report", target).code == NotFoundError.exit_code
+    assert doorward("pad-report", target, "--key", public_key(keys.report_seed).hex().upper()).code == 66
 
 
 def test_a_file_that_is_not_there_is_named(doorward: Any, target: Path) -> None:
@@ -297,7 +311,7 @@ class EmptyHall:
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """An empty hall instead of the camera, and tries that end at once."""
     monkeypatch.setattr("device.wiring.pad_scenes.open_source", lambda *_, **__: EmptyHall())
-    monkeypatch.setattr("device.wiring.pad_test.TRY_S", 0.1)
+    monkeypatch.setattr("device.wiring.pad_walk.TRY_S", 0.1)
     config = tmp_path / "quick.yaml"
     config.write_text("access: {patience_s: 0.1}\n")
     return ("--config", str(config))
@@ -312,11 +326,13 @@ def test_the_real_kit_sees_nobody_in_an_empty_hall(
     assert done.code == 0, done.err
     assert "NO RESPONSE  nobody was seen well enough to be judged" in done.out
     assert "nothing was compared: nothing is known" in done.out
-    assert doorward("pad-report", target).code == 0
-    (entry,) = doorward("audit", "list", "--json").json["entries"]
+    told = doorward("pad-report", target)
+    assert (told.code, "audit log    found" in told.out) == (0, True)
+    start, entry = doorward("audit", "list", "--json").json["entries"]
     data = json.loads(entry["body"])["data"] if "body" in entry else entry["data"]
     assert entry["kind"] == "pad_test"
     assert data["tries"][0] == {"species": "bona_fide", "tries": 1, "no_response": 1, "alive": 0}
+    assert (start["kind"], data["start_seq"], data["begun"]) == ("pad_test_start", start["seq"], 3)
     assert data["by_uid"] is not None
     assert doorward("audit", "verify").code == 0
     assert "capture" not in [thread.name for thread in threading.enumerate()]

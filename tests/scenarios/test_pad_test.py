@@ -66,13 +66,14 @@ def walked(
         make_gate=make_gate,
         rng=random.Random(0),  # noqa: S311  # a scene that can be repeated
     ) as kit:
+        underway = kit.begin(walk, by_uid=1000)
         walk.run(
             ask=lambda planned: Answer.READY if planned.number in numbers else Answer.SKIP,
-            attempt=kit.attempt,
+            attempt=underway.attempt,
             tell=lambda _: None,
         )
-        raw = kit.sign(kit.report(walk))
-        kit.record(walk, raw, by_uid=1000)
+        raw = underway.sign(underway.report())
+        underway.end(raw)
     return walk, verified(raw, key=public_key(state_keys(appliance.state).report_seed)), raw
 
 
@@ -90,11 +91,12 @@ def test_a_walk_counts_what_the_door_would_have_decided_and_touches_no_relay(
     assert report.about.simulated
     assert report.about.complete
     assert all(try_.steps for try_ in report.tries)
+    assert any(isinstance(step.parallax, float) for try_ in report.tries for step in try_.steps)
     for secret in (obama, obama[:8], NAME, "Barack"):
         assert secret.encode() not in raw
     assert len(raw) < 16 * 1024
     entries = appliance.audit()
-    assert [entry["kind"] for entry in entries] == ["person", "pad_test"]
+    assert [entry["kind"] for entry in entries] == ["person", "pad_test_start", "pad_test"]
 
 
 def test_the_relay_trap_catches_a_door(
@@ -139,4 +141,6 @@ def test_the_command_shows_the_walk(appliance: Appliance, photos: Path, capsys: 
     assert "try 1 of 1, replay monitor: rendered" in out
     assert "door says: " in out
     assert run(["--state", str(appliance.state), "pad-report", str(report)]) == 0
-    assert "signature    good" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "signature    good" in out
+    assert "audit log    found" in out
