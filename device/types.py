@@ -365,8 +365,10 @@ class LivenessStatus:
         since_s: Capture time of the first frame that the proof rests on: its first passive sample or its first prompt.
             None before there is any.
         lived_s: Capture time of the last frame that itself spoke for life: a live answer without a doubt, or a frame
-            that a challenge accepted. None before there is any.
+            that a challenge accepted and, where there are passive networks, they judged. None before there is any.
         evidence: So far.
+        proven_s: Capture time of the frame by which it was proven: the last prompt's answer, or the last passive
+            sample. None while it is not.
     """
 
     state: LivenessState
@@ -376,6 +378,7 @@ class LivenessStatus:
     since_s: float | None
     lived_s: float | None
     evidence: LivenessEvidence
+    proven_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,15 +86,17 @@ def _liveness_refusal(status: LivenessStatus | None) -> Reason | None:
 
 
 def _lived_as(claimed: str, case: Circumstances, rules: Rules) -> bool:
-    """Every frame compared since the proof began looked like the claimed person: the one who is alive is the claim.
+    """Every frame compared since the proof began looked like the claimed person, and one before its end named it.
 
-    To agree with the visit's first look is not enough: a picture between two people agrees with both.
+    The one who is alive is the claim. To agree with the visit's first look is not enough: a picture between two people
+    agrees with both. Nor is it to look alike while the prompts are answered, and to show a picture afterwards.
     """
-    since_s = case.liveness.since_s if case.liveness is not None else None
-    if since_s is None:
+    since_s, proven_s = (case.liveness.since_s, case.liveness.proven_s) if case.liveness is not None else (None, None)
+    if since_s is None or proven_s is None:
         return False
     since = [vote for vote in case.votes if not vote.captured_s < since_s]
-    return spoke_for(since, claimed, same_face=rules.same_face)
+    named = any(vote.person == claimed for vote in since if vote.captured_s <= proven_s)
+    return named and spoke_for(since, claimed, same_face=rules.same_face)
 
 
 def _one_face_until_now(case: Circumstances, claimed: str, rules: Rules) -> bool:

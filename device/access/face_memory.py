@@ -56,7 +56,8 @@ class MemoryRules:
         veto: For vetoed spoofs; with ``after=1`` the first locks, each further one twice as long.
         challenge: For failed challenges of one face.
         place_s: So long after a locked face was last seen, whatever appears at its place is held to be the same.
-        owes_s: So long after leaving undecided, failing a challenge or the end of a lock a face owes a challenge.
+        owes_s: So long after failing a challenge or the end of a lock a face owes a challenge.
+        debt: For leaving undecided: with ``after=1`` for ``pause_s`` the first time, each further time twice as long.
         capacity: Faces remembered at most, 1 or more. Beyond it the unlocked go first: who has failed least, of these
             the one whose last event is oldest. Only when all are locked does a locked one go, the one whose lock ends
             first, and only for another locked one: to free a face early, ``capacity`` others must be locked meanwhile.
@@ -64,6 +65,7 @@ class MemoryRules:
 
     veto: LockoutRules
     challenge: LockoutRules
+    debt: LockoutRules
     place_s: float
     owes_s: float
     capacity: int
@@ -76,6 +78,7 @@ class _Face:
     looks: list[Embedding] = field(repr=False)
     veto: Lockout = field(default_factory=Lockout)
     challenge: Lockout = field(default_factory=Lockout)
+    debt: Lockout = field(default_factory=Lockout)
     owes_until_s: float = -inf
     event_s: float = -inf
     place: Box | None = None
@@ -130,9 +133,12 @@ class FaceMemory:
         self._settle(known, now_s)
 
     def undecided(self, face: Embedding, *, now_s: float) -> None:
-        """The face left before its passive evidence was decided: it owes a challenge."""
+        """The face left before its passive evidence was decided: it owes a challenge, each time for longer."""
         now_s = _when(now_s)
-        self._settle(self._concerned(face, now_s), now_s)
+        known = self._concerned(face, now_s)
+        for each in known:
+            each.debt = _failed(each.debt, now_s, self._rules.debt)
+        self._settle(known, now_s)
 
     def passed(self, face: Embedding) -> None:
         """Proven alive and granted: whoever failed with this look is forgotten, and the look wherever it was followed.
@@ -196,23 +202,28 @@ class FaceMemory:
             self._faces.append(_Face([face] if _readable(face) else []))
             known.append(self._faces[-1])
         veto, challenge = _worst([each.veto for each in known]), _worst([each.challenge for each in known])
+        debt = _worst([each.debt for each in known])
         for each in known:
-            each.veto, each.challenge = veto, challenge
+            each.veto, each.challenge, each.debt = veto, challenge, debt
         return known
 
     def _settle(self, known: list[_Face], now_s: float) -> None:
         """After an event: what is owed, and who goes when there are too many."""
         for each in known:
             each.event_s = max(each.event_s, now_s)
-            each.owes_until_s = max(each.owes_until_s, max(now_s, each.until_s) + self._rules.owes_s)
+            each.owes_until_s = max(each.owes_until_s, max(now_s, each.until_s) + self._rules.owes_s, each.debt.until_s)
         while len(self._faces) > self._rules.capacity:
             going = [each for each in self._faces if each not in known or not _lasts(each.until_s, now_s)]
             self._faces.remove(min(going or self._faces, key=lambda each: each.worth(now_s)))
 
     def _expire(self, now_s: float) -> None:
         def expired(each: _Face) -> bool:
-            quiet = _forgotten(each.veto, now_s, self._rules.veto)
-            return quiet and _forgotten(each.challenge, now_s, self._rules.challenge) and now_s >= each.owes_until_s
+            states = (
+                (each.veto, self._rules.veto),
+                (each.challenge, self._rules.challenge),
+                (each.debt, self._rules.debt),
+            )
+            return all(_forgotten(state, now_s, rules) for state, rules in states) and now_s >= each.owes_until_s
 
         self._faces = [each for each in self._faces if not expired(each)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -119,6 +119,7 @@ class PassiveTest:
         self._last: deque[tuple[float, float, frozenset[Doubt]]] = deque(maxlen=rules.samples)
         self._run = 0
         self._doubts: frozenset[Doubt] = frozenset()
+        self._clear: deque[float] | None = None
         self.samples = self.live = 0
         self.lived_s: float | None = None  # of the last answer that spoke for life
 
@@ -137,6 +138,17 @@ class PassiveTest:
         if self._lives(live, doubts):
             self.live += 1
             self.lived_s = captured_s
+        if self._clear is not None and not doubts & BLINDING:
+            self._clear.append(live)
+
+    def ask(self) -> None:
+        """Head turns are asked from now on: what the networks say to those who answer is remembered by itself."""
+        self._clear = deque(maxlen=self._rules.samples)
+
+    @property
+    def clear(self) -> tuple[float, ...]:
+        """The last K answers since head turns were asked, of pictures that do not blind the networks."""
+        return tuple(self._clear or ())
 
     def _lives(self, live: float, doubts: frozenset[Doubt]) -> bool:
         """Whether an answer speaks for life."""
@@ -243,13 +255,14 @@ def rule(case: Standpoint, rules: LivenessRules) -> Ruling:
         return Ruling(Move.REFUSE, reason=Reason.LIVENESS_ERROR) if high else thorough
     if case.passive is PassiveVerdict.SPOOF:
         return Ruling(Move.REFUSE, reason=Reason.VETOED)
-    if case.passive is PassiveVerdict.GATHERING and case.late and case.hopeful and not (high or case.doubts & BLINDING):
-        # Somebody restless: more than can be said of the undecided, who are asked for less.
+    restless = case.hopeful and not (case.owes or high or case.doubts & BLINDING)
+    if case.passive is PassiveVerdict.GATHERING and case.late and restless:
+        # More than can be said of the undecided, who are asked for less; but not again and again.
         return thorough
     blinding = BLINDING - DULLING if case.passive is PassiveVerdict.LIVE else BLINDING
     if case.doubts & blinding or (case.passive is PassiveVerdict.GATHERING and case.late):
         # The networks have seen too little, or nothing that they can judge: whoever shows the face can choose that.
-        if rules.turns_suffice and not high:
+        if _turns_suffice(rules):
             return thorough
         return Ruling(Move.REFUSE, reason=Reason.POOR_QUALITY) if case.late else Ruling(Move.WAIT)
     if case.passive is PassiveVerdict.GATHERING:
@@ -267,13 +280,32 @@ def rule(case: Standpoint, rules: LivenessRules) -> Ruling:
 def objection(case: Standpoint, rules: LivenessRules) -> Reason | None:
     """What the networks have against a face during and after its challenge; None for nothing.
 
-    A veto outlives every answer. At level ``high`` both proofs are needed, so the networks must be able to see; that a
-    turning head is blurred for a moment is no objection.
+    A veto outlives every answer. The networks must be able to see as they were before it: whoever shows the face could
+    blind them once head turns are asked. That a turning head is blurred for a moment is no objection.
     """
     if case.passive is PassiveVerdict.SPOOF:
         return Reason.VETOED
     blind = case.doubts & (BLINDING - DULLING)
-    return Reason.POOR_QUALITY if rules.level is Level.HIGH and blind else None
+    return Reason.POOR_QUALITY if blind and not _turns_suffice(rules) else None
+
+
+def shortfall(clear: Sequence[float], rules: LivenessRules) -> Reason | None:
+    """What is missing to a completed challenge where there are networks; None for nothing.
+
+    Args:
+        clear: Their answers since head turns were asked, of pictures that do not blind them. Every prompt is shown on a
+            frame that they judge, so that whoever keeps still and sharp for a moment has enough.
+        rules: The door's.
+    """
+    if _turns_suffice(rules):
+        return None
+    if len(clear) < DOUBTED:
+        return Reason.POOR_QUALITY
+    return None if median(clear) > rules.passive.veto else Reason.VETOED
+
+
+def _turns_suffice(rules: LivenessRules) -> bool:
+    return rules.turns_suffice and rules.level is not Level.HIGH
 
 
 def heeded_by(level: Level) -> frozenset[Doubt]:

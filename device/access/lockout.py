@@ -1,6 +1,6 @@
 """A pause after too many failed proofs of life at one door, whoever failed: trying again must not be free.
 
-Three prompts of four directions are 36 sequences; one recorded sequence would fit after some minutes of trying without
+Three prompts of four directions are 64 sequences; one recorded sequence would fit after some minutes of trying without
 a pause. Pure values: each event gives a new state.
 """
 
@@ -24,7 +24,7 @@ class Lockout:
     """How often a proof has failed in a row, and until when nobody is asked.
 
     Attributes:
-        failures: Since the last grant, less those forgotten.
+        failures: Less those forgiven by grants and those forgotten.
         until_s: Monotonic time until which nobody is asked; minus infinity without a pause.
         failed_s: When it failed last.
     """
@@ -52,5 +52,8 @@ class Lockout:
         return Lockout(failures=failures, until_s=now_s + pause_s, failed_s=now_s)
 
     def passed(self) -> Lockout:
-        """After a grant: the door is in honest use again. A stranger's passed proof is none."""
-        return Lockout()
+        """After a grant one failure is forgiven: of who failed and came again. A stranger's passed proof is no grant.
+
+        Not all of them: at a busy door others' grants would make every four tries free.
+        """
+        return replace(self, failures=max(0, self.failures - 1))

@@ -75,6 +75,7 @@ class Inspection:
             visit.sample(scene, face)
         except ModelError:
             _log.exception("a model failed during a visit")
+            self._note_thrown(visit)
             return Reason.MODEL_ERROR
         return self._judged(visit, face, scene, cooling=cooling) if visit.ripe(face.captured_s) else None
 
@@ -84,11 +85,16 @@ class Inspection:
         for look in visit.looks:
             self._memory.undecided(look, now_s=now_s)
 
-    def _recalled(self, visit: Visitor, embedding: Embedding) -> Standing:
-        """What is remembered about this face, whoever it belongs to."""
+    def _note_thrown(self, visit: Visitor) -> None:
+        """Faces whose proof was thrown away undecided owe as well."""
         now_s = self._clock.monotonic()
         for look in visit.take_thrown():
             self._memory.undecided(look, now_s=now_s)
+
+    def _recalled(self, visit: Visitor, embedding: Embedding) -> Standing:
+        """What is remembered about this face, whoever it belongs to."""
+        self._note_thrown(visit)
+        now_s = self._clock.monotonic()
         standing = self._memory.standing(embedding, now_s=now_s)
         if standing is Standing.OWES_CHALLENGE:
             visit.owes_challenge = True

@@ -2,9 +2,11 @@
 
     each frame    -> the track and its times go on, else it fails
     compared ones -> cues -> doubts -> passive test -> the policy's ruling
-    once asked    -> the challenge judges every frame; the networks go on and can still veto
+    once asked    -> the challenge judges every frame; the networks go on, must see, and can still veto
 
-What was proven stands only as long as samples keep coming and the networks do not take it back.
+What was proven stands only as long as samples keep coming and the networks do not take it back. Where there are
+networks, only frames that they judged vouch for a face and speak for life: one that leans or turns away from them, or
+blinds them, answers no prompt.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from device.access.liveness import (
     doubts_about,
     objection,
     rule,
+    shortfall,
 )
 from device.types import (
     Cues,
@@ -99,6 +102,7 @@ class LivenessProof:
         self._test = PassiveTest(rules.passive)
         self._challenge: Challenge | None = None
         self._asked: LivenessStatus | None = None
+        self._passed_s: float | None = None
         self._track: int | None = None
         self._began_s = math.nan
         self._seen_s = -math.inf
@@ -131,8 +135,16 @@ class LivenessProof:
                 self._sample(scene, face)
             self._rule(face, owes_challenge=owes_challenge)
             if self._failure is None and self._challenge is not None:
-                self._asked = self._challenge.observe(scene.frame, face, vouched_s=vouched_s)
+                self._ask(self._challenge, scene.frame, face, vouched_s=vouched_s)
         return self.status
+
+    def _ask(self, challenge: Challenge, frame: Frame, face: Face, *, vouched_s: float) -> None:
+        """Let the challenge judge this frame, and the networks what it came to."""
+        judged_s = self._test.sampled_s if self._reader.passive else vouched_s
+        self._asked = challenge.observe(frame, face, vouched_s=-math.inf if judged_s is None else judged_s)
+        if self._asked.state is LivenessState.PROVEN and self._passed_s is None:
+            self._passed_s = face.captured_s
+            self._failure = shortfall(self._test.clear, self._rules) if self._reader.passive else None
 
     def _broken(self, frame: Frame, face: Face) -> Reason | None:
         """Whether this is not the next frame of the same track."""
@@ -174,6 +186,7 @@ class LivenessProof:
             self._failure = ruling.reason or Reason.LIVENESS_ERROR
         elif ruling.move is Move.CHALLENGE:
             self._doubts |= case.doubts
+            self._test.ask()
             self._challenge = self._begin_challenge(ruling.steps)
 
     @property
@@ -192,9 +205,20 @@ class LivenessProof:
             # Without a challenge only what the networks judged is a sample.
             sampled_s=asked.sampled_s if asked is not None else self._test.sampled_s,
             since_s=asked.since_s if asked is not None else self._test.since_s,
-            lived_s=asked.lived_s if asked is not None else self._test.lived_s,
+            lived_s=self._lived_s,
             evidence=self._evidence(),
+            proven_s=self._proven_s if state is LivenessState.PROVEN else None,
         )
+
+    @property
+    def _lived_s(self) -> float | None:
+        if self._asked is None:
+            return self._test.lived_s
+        return self._test.sampled_s if self._reader.passive else self._asked.lived_s
+
+    @property
+    def _proven_s(self) -> float | None:
+        return self._passed_s if self._asked is not None else self._test.sampled_s
 
     def _standing(self) -> tuple[LivenessState, Reason | None, Signal]:
         if self._failure is not None:

@@ -154,8 +154,15 @@ class Doorkeeper:
         return decision
 
     def _remember(self, visit: Visitor, decision: Decision) -> None:
-        """A veto locks the face; a failed challenge counts against the face and against the door."""
+        """A veto locks the face; a failed challenge counts against the face and against the door, whatever ended it.
+
+        Else whoever does not like the first prompt could hold up a locked face, and try again for nothing.
+        """
         now_s = decision.decided_s
+        if visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
+            self._count_failure(visit, now_s)
+        elif visit.undecided:
+            self._inspection.owe(visit)
         if decision.reason is Reason.LOCKED_OUT:
             self._resting[visit.track] = visit.locked_until_s
         elif decision.reason is Reason.VETOED and visit.first is not None:
@@ -164,10 +171,6 @@ class Doorkeeper:
             self._resting[visit.track] = self._memory.locked_until_s(visit.first, now_s=now_s)
             for look in visit.looks:  # the first look may have been chosen: the last one is locked with it
                 self._memory.seen(look, visit.face.box, now_s=now_s)
-        elif visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
-            self._count_failure(visit, now_s)
-        elif visit.undecided:
-            self._inspection.owe(visit)
 
     def _count_failure(self, visit: Visitor, now_s: float) -> None:
         """A challenge that was not completed counts against the door and against the face."""

@@ -28,6 +28,8 @@ from device.vision.repeats import FaceRepeats
 
 #: One failed proof is forgotten for each such time without another.
 _FORGET_S = 3600.0
+#: No face that left undecided owes a challenge for longer, unless it does so again.
+_LONGEST_DEBT_S = 3600.0
 #: Faces that failed and are remembered, in memory only: half a kilobyte each.
 _FACES_REMEMBERED = 256
 #: After the proof the head is at rest and compared some eight times a second: a face not found for so long has gone.
@@ -90,6 +92,7 @@ class VisitRules:
             memory=MemoryRules(
                 veto=lockout(1, access.veto_longest_s),
                 challenge=lockout(access.face_lockout_after),
+                debt=LockoutRules(after=1, pause_s=access.owes_s, longest_s=_LONGEST_DEBT_S, forget_s=_FORGET_S),
                 place_s=access.place_s,
                 owes_s=access.owes_s,
                 capacity=_FACES_REMEMBERED,

@@ -101,9 +101,9 @@ def proof_maker(
     def challenge(steps: int) -> HeadTurnChallenge:
         gate = make_gate() if make_gate is not None else PlanarityGate(config.liveness)
         spares = config.liveness.spare_turns
-        course = courses.draw(steps + spares)
+        course = courses.draw(steps, spares=spares)
         return HeadTurnChallenge(
-            config.liveness, gate=gate, prompts=course, spares=spares, shown=lambda: courses.shown(course)
+            config.liveness, gate=gate, prompts=course, spares=spares, shown=lambda: courses.shown(course[:steps])
         )
 
     def prove() -> LivenessProof:

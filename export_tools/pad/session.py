@@ -151,17 +151,17 @@ class _Door:
         self.now_s = now_s + PAUSE_S
         if played.attempt.passed:
             return End.PASSED
-        if reason is Reason.LOCKED_OUT:
-            return End.FACE_LOCKED
         if played.first is None or played.box is None:
-            return None
-        if reason is Reason.VETOED:
-            self._memory.vetoed(played.first, played.box, now_s=now_s)
-        elif played.asked and (not played.alive or reason is Reason.FACE_CHANGED):
+            return End.FACE_LOCKED if reason is Reason.LOCKED_OUT else None
+        if played.asked and (not played.alive or reason is Reason.FACE_CHANGED):
             self._lockout = self._lockout.failed(now_s, self._rules.lockout)
             self._memory.failed(played.first, now_s=now_s)
         elif played.undecided:
             self._memory.undecided(played.first, now_s=now_s)
+        if reason is Reason.LOCKED_OUT:
+            return End.FACE_LOCKED
+        if reason is Reason.VETOED:
+            self._memory.vetoed(played.first, played.box, now_s=now_s)
         if not self._locks:
             return None
         if self._lockout.active(self.now_s):

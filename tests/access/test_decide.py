@@ -27,7 +27,7 @@ ANN = Person(
     models=("m",),
 )
 EVIDENCE = LivenessEvidence(method="head-turn", samples=90, steps=())
-PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, 9.5, 10.0, EVIDENCE)
+PROVEN = LivenessStatus(LivenessState.PROVEN, None, Signal.CHECKING, 10.0, 9.5, 10.0, EVIDENCE, 9.75)
 FOR_ANN = tuple(Vote(9.6 + step / 10, step, ANN.handle, None, 0.97, 0.6, ANN.handle) for step in range(4))
 GOOD = Circumstances(
     liveness=PROVEN,
@@ -90,6 +90,7 @@ def test_each_missing_proof_denies_with_its_own_reason(case: Circumstances, reas
     reason=st.sampled_from([None, *Reason]),
     sampled_s=st.one_of(st.none(), st.floats()),
     since_s=st.one_of(st.none(), st.floats()),
+    proven_s=st.one_of(st.none(), st.floats()),
     voted=st.lists(st.tuples(st.floats(), st.sampled_from([ANN.handle, "b" * 32, None])), max_size=7),
     enabled=st.booleans(),
     limits=st.tuples(*[st.one_of(st.none(), st.integers(-5, 5))] * 2),
@@ -103,6 +104,7 @@ def test_granted_implies_every_proof(
     reason: Reason | None,
     sampled_s: float | None,
     since_s: float | None,
+    proven_s: float | None,
     voted: list[tuple[float, str | None]],
     enabled: bool,
     limits: tuple[int | None, int | None],
@@ -114,7 +116,7 @@ def test_granted_implies_every_proof(
     """Whatever the circumstances, nobody comes in unless each invariant holds."""
     start, end = (None if limit is None else NOW + timedelta(days=limit) for limit in limits)
     case = Circumstances(
-        liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, since_s, sampled_s, EVIDENCE),
+        liveness=LivenessStatus(state, reason, Signal.CHECKING, sampled_s, since_s, sampled_s, EVIDENCE, proven_s),
         votes=tuple(Vote(at, 1, who, None if who else Reason.NO_MATCH, 0.97, None, who) for at, who in voted),
         person=replace(ANN, enabled=enabled, valid_from=start, valid_until=end),
         nearest=nearest,
@@ -138,6 +140,9 @@ def test_granted_implies_every_proof(
     assert 0 <= now_s - newest <= 0.5
     assert sampled_s is not None
     assert 0 <= sampled_s - newest <= 0.5
+    assert since_s is not None
+    assert proven_s is not None
+    assert any(since_s <= at <= proven_s for at, who in voted if who == ANN.handle)
 
 
 def test_a_picture_between_two_people_does_not_let_one_answer_for_the_other() -> None:
@@ -153,6 +158,17 @@ def test_a_picture_between_two_people_does_not_let_one_answer_for_the_other() ->
         assert decide(replace(GOOD, votes=(vote, *FOR_ANN)), RULES) is Reason.FACE_CHANGED
     near_enough = Vote(9.55, 1, None, Reason.NO_MATCH, 0.94, 0.6, ANN.handle)
     assert decide(replace(GOOD, votes=(near_enough, *FOR_ANN)), RULES) is Reason.GRANTED
+
+
+def test_who_only_resembled_the_person_while_answering_does_not_come_in_with_a_picture_held_up_afterwards() -> None:
+    """At least one frame of the proof itself must have named the person; the control is the usual one."""
+    resembling = tuple(Vote(9.55 + 0.05 * k, k, None, Reason.NO_MATCH, 0.945, 0.6, ANN.handle) for k in range(3))
+    afterwards = tuple(replace(vote, captured_s=9.8 + 0.05 * number) for number, vote in enumerate(FOR_ANN[:3]))
+    swapped = replace(GOOD, votes=(*resembling[:2], *afterwards))
+    assert decide(swapped, RULES) is Reason.FACE_CHANGED
+    assert decide(replace(swapped, liveness=replace(PROVEN, proven_s=9.8)), RULES) is Reason.GRANTED
+    for never in (None, math.nan):
+        assert decide(_liveness(proven_s=never), RULES) is Reason.FACE_CHANGED
 
 
 def test_looks_from_before_the_first_prompt_do_not_speak_against_anybody() -> None:

@@ -27,6 +27,7 @@ def _rules(*, capacity: int = 64, forget_s: float = 3600.0) -> MemoryRules:
     return MemoryRules(
         veto=LockoutRules(after=1, pause_s=PAUSE_S, longest_s=LONGEST_S, forget_s=forget_s),
         challenge=LockoutRules(after=3, pause_s=PAUSE_S, longest_s=LONGEST_S, forget_s=forget_s),
+        debt=LockoutRules(after=1, pause_s=OWES_S, longest_s=3600.0, forget_s=forget_s),
         place_s=PLACE_S,
         owes_s=OWES_S,
         capacity=capacity,

@@ -140,6 +140,7 @@ class ScriptedProof:
         self.vouched_s: list[float] = []
         self.owed: list[bool] = []
         self._asked_s: float | None = None
+        self._proven_s: float | None = None
         self.last: LivenessStatus | None = None
 
     def observe(self, scene: Scene, face: Face, *, vouched_s: float, owes_challenge: bool) -> LivenessStatus:  # noqa: ARG002  # the proof's own signature
@@ -152,6 +153,8 @@ class ScriptedProof:
         if asked and self._asked_s is None:
             self._asked_s = face.captured_s
         state = plan.state if over else LivenessState.PENDING
+        if state is LivenessState.PROVEN and self._proven_s is None:
+            self._proven_s = face.captured_s
         steps = (StepEvidence(Signal.TURN_LEFT, "passed" if over else "open", 21.0, None, None),) if asked else ()
         status = LivenessStatus(
             state=state,
@@ -161,6 +164,7 @@ class ScriptedProof:
             since_s=self._asked_s,
             lived_s=face.captured_s,
             evidence=LivenessEvidence("scripted", self.samples, steps),
+            proven_s=self._proven_s,
         )
         change = self._script.get(number)
         self.last = status if change is None else change(status)

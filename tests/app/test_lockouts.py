@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from device.types import LivenessState, LivenessStatus, PassiveEvidence, PassiveVerdict, Reason, Signal
+from device.errors import ModelError
+from device.types import LivenessState, LivenessStatus, PassiveEvidence, PassiveVerdict, QualityReason, Reason, Signal
 from tests.app.conftest import near, unit
 from tests.app.doorway import ADA, STRANGER, Doorway, Plan, ScriptedProof, Someone, doorway
 
@@ -118,6 +119,41 @@ def test_three_failed_challenges_lock_the_face_and_not_the_door(door: Doorway) -
     assert decision.granted
 
 
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_challenge_that_a_locked_or_vetoed_face_breaks_off_has_failed(door: Doorway, locked: bool) -> None:
+    """Whoever does not like the first prompt holds up another face, or lets the networks veto: no free try either way.
+
+    Five times, and the door pauses, whatever faces were used.
+    """
+    spoiler = unit(777)
+    if locked:
+        veto(door, track=90, looks=spoiler)
+        door.frame(after_s=1.1)
+    for number in range(5):
+        door.plans.append(ScriptedProof(Plan(asks=2, ends=14, state=FAILED, reason=Reason.VETOED)))
+        victim = unit(900 + number)
+        door.watch(Someone(victim, track=number + 1), frames=6)
+        decision = door.watch(Someone(spoiler if locked else victim, track=number + 1), frames=20)
+        assert decision is not None
+        assert decision.reason is (Reason.LOCKED_OUT if locked else Reason.VETOED)
+        door.frame(after_s=1.1)
+    door.plans.clear()
+    assert door.watch(Someone(track=50), frames=20) is None
+    assert door.board.shown[-1] is Signal.WAIT
+
+
+def test_a_locked_face_that_comes_by_itself_is_no_failed_challenge(door: Doorway) -> None:
+    """The control: nothing was asked, so the door does not pause."""
+    veto(door, track=90, looks=STRANGER)
+    for number in range(8):
+        door.frame(after_s=1.1)
+        door.watch(Someone(STRANGER, track=number + 1), frames=6)
+    door.frame(after_s=1.1)
+    decision = door.watch(Someone(track=50))
+    assert decision is not None
+    assert decision.granted
+
+
 def test_who_failed_a_challenge_owes_one_when_coming_back(door: Doorway) -> None:
     fail(door, ADA, track=1)
     door.watch(Someone(track=2), frames=12)
@@ -179,6 +215,20 @@ def test_another_face_held_up_for_one_frame_does_not_wash_an_undecided_one_clean
     door.watch(Someone(STRANGER), frames=4)
     door.watch(Someone(), frames=12)
     assert [proof.owed[-1] for proof in door.proofs] == [False, True, True]
+
+
+def test_an_undecided_face_whose_proof_was_thrown_away_as_a_model_broke_owes_a_challenge(door: Doorway) -> None:
+    """It turned aside for too long, and the comparison that was to begin anew failed."""
+    door.plans += [unsure(), unsure()]
+    door.watch(Someone(), frames=12)
+    door.watch(Someone(yaw_deg=24.0, reasons=(QualityReason.TURNED,)), frames=75)
+    decision = door.frame(Someone(ModelError("broken")))
+    assert decision is not None
+    assert decision.reason is Reason.MODEL_ERROR
+    door.frame(after_s=6)
+    door.plans.clear()
+    door.watch(Someone(track=2), frames=6)
+    assert door.proofs[-1].owed[-1]
 
 
 def test_an_undecided_visit_that_patience_ended_leaves_a_debt(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from device.access.liveness import CueLimits, Level, LivenessRules, Move, PassiveRules, Ruling
 from device.app.proof import LivenessProof
+from device.config import LivenessConfig
 from device.errors import ModelError
 from device.types import (
     Box,
@@ -31,6 +32,8 @@ from device.types import (
     Signal,
     StepEvidence,
 )
+from device.vision.liveness.challenge import HeadTurnChallenge
+from tests.liveness.conftest import OBEDIENT, StubGate
 
 FINE = Cues(
     live=0.95, faces=1, bezel=0.0, burnt=0.0, chroma=30.0, brightness=120.0, noise=0.01, context=4.0, sharpness=80.0
@@ -102,18 +105,20 @@ class Stand:
     reader: Reader = field(default_factory=Reader)
     rules: LivenessRules = RULES
     turns: LivenessState = LivenessState.PROVEN
+    frames: int = 20
     owes: bool = False
     now_s: float = 10.0
     number: int = 0
     track: int = 1
     yaw_deg: float = 0.0
+    roll_deg: float = 0.0
     begun: list[Turns] = field(default_factory=list)
     policy: Any = None
     eyes: Any = None
 
     def __post_init__(self) -> None:
         def challenge(steps: int) -> Turns:
-            self.begun.append(Turns(steps, state=self.turns))
+            self.begun.append(Turns(steps, frames=self.frames, state=self.turns))
             return self.begun[-1]
 
         more = {} if self.policy is None else {"policy": self.policy}
@@ -124,7 +129,7 @@ class Stand:
         self.now_s += after_s
         self.number += 1
         compared = self.number % 4 == 0 if compared is None else compared
-        scene, face = seen(self.now_s, self.number, track=self.track, yaw_deg=self.yaw_deg)
+        scene, face = seen(self.now_s, self.number, track=self.track, yaw_deg=self.yaw_deg, roll_deg=self.roll_deg)
         vouched_s = self.now_s if compared else self.now_s - 0.1
         return self.proof.observe(scene, face, vouched_s=vouched_s, owes_challenge=self.owes)
 
@@ -142,7 +147,9 @@ class Stand:
         return status
 
 
-def seen(now_s: float, number: int, *, track: int = 1, yaw_deg: float = 0.0) -> tuple[Scene, Face]:
+def seen(
+    now_s: float, number: int, *, track: int = 1, yaw_deg: float = 0.0, roll_deg: float = 0.0
+) -> tuple[Scene, Face]:
     """A frame with one face."""
     frame = Frame(np.zeros((2, 2, 3), np.uint8), now_s, number)
     face = Face(
@@ -152,7 +159,7 @@ def seen(now_s: float, number: int, *, track: int = 1, yaw_deg: float = 0.0) -> 
         box=Box(0, 0, 100, 130),
         landmarks=np.zeros((468, 3), np.float32),
         presence=1.0,
-        pose=Pose(yaw_deg, 0.0, 0.0),
+        pose=Pose(yaw_deg, 0.0, roll_deg),
         quality=Quality(face_px=100, sharpness=80, brightness=120, contrast=40, clipped=0.0, reasons=()),
     )
     return Scene(frame, (face,)), face
@@ -355,6 +362,119 @@ def test_at_level_high_the_light_must_not_go_out_during_the_challenge() -> None:
     dark = replace(FINE, brightness=10.0)
     stand = Stand(Reader([FINE] * 3 + [dark] * 99), rules=replace(RULES, level=Level.HIGH))
     assert stand.watch(3.0).reason is Reason.POOR_QUALITY
+
+
+#: What may be done to a picture that the networks would veto, once they were undecided and head turns are asked.
+BLINDED: dict[str, dict[str, Any]] = {
+    "dark": {"brightness": 10.0},
+    "burnt": {"burnt": 0.9},
+    "grey": {"chroma": 1.0},
+    "filled": {"context": 1.5},
+    "blurred": {"sharpness": 4.0},
+    "noisy": {"noise": 0.2},
+}
+
+
+@pytest.mark.parametrize("how", BLINDED)
+def test_who_blinds_the_networks_once_head_turns_are_asked_is_not_proven_by_them(how: str) -> None:
+    """Their veto is void in such pictures: the answered challenge is not enough."""
+    stand = Stand(Reader([UNSURE] * 24 + [replace(SPOOF, **BLINDED[how])] * 99))
+    status = stand.watch(8.0)
+    assert stand.begun
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.POOR_QUALITY)
+
+
+@pytest.mark.parametrize("how", BLINDED)
+def test_a_blinded_moment_of_a_living_face_during_the_challenge_costs_nothing(how: str) -> None:
+    """The control: a turning head is blurred for a frame or two."""
+    stand = Stand(Reader([UNSURE] * 24 + [replace(UNSURE, **BLINDED[how])] * 2 + [UNSURE] * 99), frames=60)
+    status = stand.watch(8.0)
+    assert (status.state, status.reason) == (LivenessState.PROVEN, None)
+
+
+def test_where_an_owner_accepts_the_risk_a_blinded_challenge_is_enough() -> None:
+    """And at convenience, which says the same."""
+    dark = replace(UNSURE, brightness=10.0)
+    stand = Stand(Reader([UNSURE] * 24 + [dark] * 99), rules=replace(RULES, turns_suffice=True))
+    assert stand.watch(8.0).state is LivenessState.PROVEN
+
+
+def test_few_clear_answers_that_look_like_a_spoof_veto_a_completed_challenge() -> None:
+    """The window of K is full of answers from before: those since the prompts speak for themselves."""
+    rules = replace(RULES, passive=replace(RULES.passive, samples=21))
+    stand = Stand(Reader([UNSURE] * 24 + [SPOOF] * 99), rules=rules)
+    status = stand.watch(8.0)
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.VETOED)
+
+
+def answers_leaning(roll_deg: float) -> tuple[LivenessStatus, int]:
+    """An undecided face that answers every prompt of a real challenge, leaning so far once it is asked.
+
+    Returns:
+        How it ends, and how many answers the networks gave after the first prompt could be shown.
+    """
+    reader, signal, since_s = Reader(UNSURE), Signal.LOOK_STRAIGHT, 0.0
+    proof = LivenessProof(
+        RULES,
+        reader=reader,
+        challenge=lambda steps: HeadTurnChallenge(
+            LivenessConfig(), gate=StubGate(), prompts=tuple(OBEDIENT)[:steps], spares=0
+        ),
+    )
+    vouched_s, asked = -math.inf, 0
+    status: LivenessStatus | None = None
+    for number in range(1, 30 * 20):
+        now_s = 10.0 + number / 30
+        challenged = status is not None and "head_turn" in status.evidence.method
+        asked = asked if challenged else reader.asked
+        yaw, pitch = OBEDIENT.get(signal, (0.0, 0.0)) if now_s - since_s > 0.7 else (0.0, 0.0)
+        scene, face = seen(now_s, number)
+        face = replace(face, pose=Pose(yaw, pitch, roll_deg if challenged else 0.0))
+        if number % 4 == 0 and max(abs(yaw), abs(pitch)) <= 15:
+            vouched_s = now_s
+        status = proof.observe(scene, face, vouched_s=vouched_s)
+        if status.signal is not signal:
+            signal, since_s = status.signal, now_s
+        if status.state is not LivenessState.PENDING:
+            break
+    assert status is not None
+    return status, reader.asked - asked
+
+
+@pytest.mark.parametrize("roll_deg", [22.0, 30.0, -25.0, math.nan])
+def test_who_leans_away_from_the_networks_once_asked_answers_no_prompt(roll_deg: float) -> None:
+    """A telephone that is tilted is compared as before, but no longer judged."""
+    status, answers = answers_leaning(roll_deg)
+    assert answers == 0
+    assert status.state is not LivenessState.PROVEN
+    assert not status.evidence.steps
+
+
+def test_who_stays_upright_answers_them_and_is_judged_all_the_while() -> None:
+    """The control."""
+    status, answers = answers_leaning(5.0)
+    assert status.state is LivenessState.PROVEN
+    assert answers > 10
+
+
+def test_frames_that_the_networks_did_not_judge_name_nobody_during_a_challenge() -> None:
+    stand = Stand(Reader([UNSURE] * 99))
+    while not stand.begun:
+        stand.frame()
+    judged = stand.frame(compared=True)
+    assert judged.lived_s == stand.now_s
+    stand.roll_deg = 25.0
+    assert stand.frame(compared=True).lived_s != stand.now_s
+
+
+def test_a_restless_face_that_owes_a_challenge_does_not_get_one_for_three_good_answers() -> None:
+    """Else hiding from the networks would pay each time."""
+    stand = Stand(Reader([FINE] * 99), owes=True)
+    stand.stay(12)
+    stand.yaw_deg = 16.0
+    status = stand.watch(5.0)
+    assert stand.reader.asked < RULES.passive.samples
+    assert (status.state, status.reason) == (LivenessState.FAILED, Reason.POOR_QUALITY)
 
 
 # ---- What breaks

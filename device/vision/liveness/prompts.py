@@ -19,8 +19,8 @@ class PromptCourses:
         self._rng = rng
         self._last: tuple[Signal, ...] = ()
 
-    def draw(self, steps: int) -> tuple[Signal, ...]:
-        """So many prompts, at least two, and nothing that begins as the course shown last.
+    def draw(self, steps: int, *, spares: int = 0) -> tuple[Signal, ...]:
+        """So many prompts, at least two, and nothing that begins as the course shown last; then the spare ones.
 
         Each from all directions, the one before included: no recording fits more than one course in four to the power
         of ``steps``. Without repetition one that never repeats itself would fit one in twelve instead of sixteen.
@@ -30,10 +30,14 @@ class PromptCourses:
         course = self._course(steps)
         while self._last and all(one is other for one, other in zip(course, self._last, strict=False)):
             course = self._course(steps)
-        return course
+        return course + self._course(spares)
 
     def shown(self, course: tuple[Signal, ...]) -> None:
-        """The first prompt of a course was shown: the next one begins otherwise. One that nobody saw may come again."""
+        """The first prompt of a course was shown: the next one begins otherwise. One that nobody saw may come again.
+
+        Args:
+            course: Without the spare prompts, which most visitors never see.
+        """
         self._last = course
 
     def _course(self, steps: int) -> tuple[Signal, ...]:
