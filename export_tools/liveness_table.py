@@ -10,16 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from device.access.liveness import (
-    BLINDING,
-    FRAMING,
-    Level,
-    LivenessRules,
-    Move,
-    Ruling,
-    Standpoint,
-    rule,
-)
+from device.access.doubts import BLINDING, FRAMING
+from device.access.liveness import Level, LivenessRules, Move, Ruling, Standpoint, rule
 from device.config import Config, LivenessConfig
 from device.errors import UsageError
 from device.types import PassiveVerdict

@@ -7,16 +7,17 @@ else can only make the door ask for more, or refuse. ``docs/liveness.md`` shows 
 
 from __future__ import annotations
 
-import math
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from statistics import median
 from typing import Final
 
-from device.errors import ModelError
-from device.types import Cues, Doubt, PassiveVerdict, Reason, Word
+from device.access.doubts import BLINDING, DULLING, FRAMING, CueLimits
+from device.access.passive_test import PassiveRules
+from device.types import Doubt, PassiveVerdict, Reason, Word
+
+#: A completed challenge needs so many clear answers: every prompt, and the end, comes on a frame that was judged.
+CLEAR: Final = 3
 
 
 class Level(Word):
@@ -34,161 +35,6 @@ class Move(Word):
     ACCEPT = "accept"
     CHALLENGE = "challenge"
     REFUSE = "refuse"
-
-
-#: In such pictures the networks reject living people, and no attack was seen to gain: what they say for life counts,
-#: what they say against it does not.
-DULLING: Final = frozenset({Doubt.BLUR, Doubt.NOISE})
-#: In such pictures the networks reject living people or accept replays: they are not believed, and their veto is void.
-BLINDING: Final = DULLING | {Doubt.LOW_LIGHT, Doubt.BURNT_BACKGROUND, Doubt.GREY, Doubt.LITTLE_CONTEXT}
-#: What :data:`Level.CONVENIENCE` does not mind: both are seen around living people too.
-FRAMING: Final = frozenset({Doubt.BEZEL, Doubt.SEVERAL_FACES})
-#: A doubt stands when so many of the last K frames raised it: 0.4 s.
-DOUBTED: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class CueLimits:
-    """From where on a cue is a doubt; each limit stands beside its measurement in ``device/vision/liveness``.
-
-    Attributes:
-        bezel: At least so much looks like the frame of a screen.
-        burnt: At least this share of the surroundings is burnt out.
-        chroma: Less colour than this is a grey picture.
-        brightness: A darker face is in low light.
-        noise: At least so much grain is noise.
-        context: Less around the face than this is too little to judge.
-        sharpness: A less sharp face is blurred.
-    """
-
-    bezel: float
-    burnt: float
-    chroma: float
-    brightness: float
-    noise: float
-    context: float
-    sharpness: float
-
-
-def doubts_about(cues: Cues, limits: CueLimits) -> frozenset[Doubt]:
-    """Every doubt that a frame raises; a number that is none raises its doubt."""
-    sound: tuple[tuple[Doubt, bool], ...] = (
-        (Doubt.SEVERAL_FACES, cues.faces <= 1),
-        (Doubt.BEZEL, cues.bezel < limits.bezel),
-        (Doubt.BURNT_BACKGROUND, cues.burnt < limits.burnt),
-        (Doubt.GREY, cues.chroma >= limits.chroma),
-        (Doubt.LOW_LIGHT, cues.brightness >= limits.brightness),
-        (Doubt.NOISE, cues.noise < limits.noise),
-        (Doubt.LITTLE_CONTEXT, cues.context >= limits.context),
-        (Doubt.BLUR, cues.sharpness >= limits.sharpness),
-    )
-    return frozenset(doubt for doubt, good in sound if not good)
-
-
-@dataclass(frozen=True, slots=True)
-class PassiveRules:
-    """The sequential test; see ``LivenessConfig`` for the meaning of each number.
-
-    Attributes:
-        samples: K, odd.
-        accept: Median P(live) from which the face is live.
-        veto: Median P(live) up to which it is a spoof.
-        max_gap_s: Samples further apart do not belong to one proof.
-        heeded: Doubts that keep a frame from speaking for life.
-    """
-
-    samples: int
-    accept: float
-    veto: float
-    max_gap_s: float
-    heeded: frozenset[Doubt] = frozenset(Doubt) - DULLING
-
-
-class PassiveTest:
-    """The passive networks' answers about one face, in order: their median over K frames, as soon as it is settled.
-
-    Once more than half of K answers lie beyond a limit, the median will, whatever the others are: told so early, the
-    same verdict comes after 0.7 s instead of 1.3 s (K = 11, 7.5 answers per second).
-
-    A gap between two answers voids what was gathered for acceptance, since another face could have been there; it does
-    not void what speaks for a veto, since turning away must not help a spoof.
-    """
-
-    def __init__(self, rules: PassiveRules) -> None:
-        self._rules = rules
-        self._last: deque[tuple[float, float, frozenset[Doubt]]] = deque(maxlen=rules.samples)
-        self._run = 0
-        self._doubts: frozenset[Doubt] = frozenset()
-        self._clear: deque[float] | None = None
-        self.samples = self.live = 0
-        self.lived_s: float | None = None  # of the last answer that spoke for life
-
-    def add(self, captured_s: float, live: float, doubts: frozenset[Doubt]) -> None:
-        """Take one frame's answer. Raises ModelError for what is no probability or no later than the last."""
-        if not 0.0 <= live <= 1.0:
-            raise ModelError(f"the passive networks answered {live}, which is no probability")
-        if not (math.isfinite(captured_s) and (not self._last or captured_s > self._last[-1][0])):
-            raise ModelError(f"a passive sample of {captured_s} s does not follow the last one")
-        joined = bool(self._last) and captured_s - self._last[-1][0] <= self._rules.max_gap_s
-        self._run = self._run + 1 if joined else 1
-        self._last.append((captured_s, live, doubts))
-        counts = Counter(doubt for _, _, raised in self._last for doubt in raised)
-        self._doubts = frozenset(doubt for doubt, count in counts.items() if count >= DOUBTED)
-        self.samples += 1
-        if self._lives(live, doubts):
-            self.live += 1
-            self.lived_s = captured_s
-        if self._clear is not None and not doubts & BLINDING:
-            self._clear.append(live)
-
-    def ask(self) -> None:
-        """Head turns are asked from now on: what the networks say to those who answer is remembered by itself."""
-        self._clear = deque(maxlen=self._rules.samples)
-
-    @property
-    def clear(self) -> tuple[float, ...]:
-        """The last K answers since head turns were asked, of pictures that do not blind the networks."""
-        return tuple(self._clear or ())
-
-    def _lives(self, live: float, doubts: frozenset[Doubt]) -> bool:
-        """Whether an answer speaks for life."""
-        return live >= self._rules.accept and not doubts & self._rules.heeded
-
-    @property
-    def median(self) -> float | None:
-        """P(live) over the last K answers, or over fewer while there are fewer; None before the first."""
-        return median(live for _, live, _ in self._last) if self._last else None
-
-    @property
-    def verdict(self) -> PassiveVerdict:
-        """What the last K answers say."""
-        rules, most = self._rules, self._rules.samples // 2 + 1
-        if sum(live <= rules.veto and not doubts & BLINDING for _, live, doubts in self._last) >= most:
-            return PassiveVerdict.SPOOF
-        unbroken = islice(self._last, max(0, len(self._last) - self._run), None)
-        if sum(self._lives(live, doubts) for _, live, doubts in unbroken) >= most:
-            return PassiveVerdict.LIVE
-        return PassiveVerdict.GATHERING if len(self._last) < rules.samples else PassiveVerdict.UNDECIDED
-
-    @property
-    def doubts(self) -> frozenset[Doubt]:
-        """Every doubt that enough of the last K frames raised."""
-        return self._doubts
-
-    @property
-    def hopeful(self) -> bool:
-        """Whether there are some answers, and every one spoke for life."""
-        return DOUBTED <= self.samples == self.live
-
-    @property
-    def sampled_s(self) -> float | None:
-        """Time of the last answer."""
-        return self._last[-1][0] if self._last else None
-
-    @property
-    def since_s(self) -> float | None:
-        """Time of the first of the last K answers."""
-        return self._last[0][0] if self._last else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +145,7 @@ def shortfall(clear: Sequence[float], rules: LivenessRules) -> Reason | None:
     """
     if _turns_suffice(rules):
         return None
-    if len(clear) < DOUBTED:
+    if len(clear) < CLEAR:
         return Reason.POOR_QUALITY
     return None if median(clear) > rules.passive.veto else Reason.VETOED
 

@@ -13,7 +13,8 @@ from device.access.decide import Circumstances, decide
 from device.access.face_memory import FaceMemory, Standing
 from device.access.nearest import is_nearest
 from device.app.roster import Roster
-from device.app.visitor import Visitor, VisitRules
+from device.app.visit_rules import VisitRules
+from device.app.visitor import Visitor
 from device.errors import ModelError
 from device.interfaces import Clock
 from device.types import Embedding, Face, Frame, Reason, Scene

@@ -15,17 +15,9 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from device.access.liveness import (
-    LivenessRules,
-    Move,
-    PassiveTest,
-    Policy,
-    Standpoint,
-    doubts_about,
-    objection,
-    rule,
-    shortfall,
-)
+from device.access.doubts import doubts_about
+from device.access.liveness import LivenessRules, Move, Policy, Standpoint, objection, rule, shortfall
+from device.access.passive_test import PassiveTest
 from device.types import (
     Cues,
     Doubt,

@@ -17,7 +17,8 @@ from device.access.nearest import candidate
 from device.app.inspection import Inspection, why_gone
 from device.app.outcome import decision_on
 from device.app.roster import Roster
-from device.app.visitor import ProofOfLife, Visitor, VisitRules
+from device.app.visit_rules import VisitRules
+from device.app.visitor import ProofOfLife, Visitor
 from device.interfaces import Clock, Signals
 from device.types import Decision, Face, Frame, Reason, Scene, Signal
 from device.vision.pipeline import VisionPipeline

@@ -27,7 +27,8 @@ from device.app.inspection import Inspection, why_gone
 from device.app.ledger import Ledger
 from device.app.outcome import decision_on
 from device.app.roster import Roster
-from device.app.visitor import ProofOfLife, Visitor, VisitRules
+from device.app.visit_rules import VisitRules
+from device.app.visitor import ProofOfLife, Visitor
 from device.audit.records import DecisionMade, DoorAnswered
 from device.door.controller import DoorController, DoorOutcome
 from device.errors import DoorwardError

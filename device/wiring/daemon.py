@@ -16,7 +16,8 @@ from device.app.control_socket import ControlSocket, Peer
 from device.app.mailbox import Mailbox
 from device.app.roster import Roster
 from device.app.visit import Doorkeeper
-from device.app.visitor import ProofOfLife, VisitRules
+from device.app.visit_rules import VisitRules
+from device.app.visitor import ProofOfLife
 from device.audit.records import RequestRefused
 from device.camera.capture import CaptureLoop
 from device.camera.slot import FrameSlot

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from device.access.liveness import CueLimits, Level, LivenessRules, PassiveRules, heeded_by
+from device.access.doubts import CueLimits
+from device.access.liveness import Level, LivenessRules, heeded_by
+from device.access.passive_test import PassiveRules
 from device.app.proof import LivenessProof
 from device.config import Config
 from device.errors import ConfigError

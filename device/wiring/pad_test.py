@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from device.app.visitor import VisitRules
+from device.app.visit_rules import VisitRules
 from device.clock import SystemClock
 from device.config import Config
 from device.errors import BusyError, ConfigError, StateError

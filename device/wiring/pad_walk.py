@@ -14,7 +14,8 @@ from device.app.pad_settings import config_sha256, section_values
 from device.app.pad_test import Outcome, PlannedTry, TryResult, Walk
 from device.app.roster import Roster
 from device.app.trial import Trial
-from device.app.visitor import ProofOfLife, VisitRules
+from device.app.visit_rules import VisitRules
+from device.app.visitor import ProofOfLife
 from device.audit.entry import json_time
 from device.audit.pad_record import PadStarted, PadTested, SpeciesCount
 from device.config import Config

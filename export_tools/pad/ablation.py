@@ -19,7 +19,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from device.access.liveness import CueLimits
+from device.access.doubts import CueLimits
 from export_tools.pad.settings import PolicySettings
 
 #: Below every cosine, rounded or not.

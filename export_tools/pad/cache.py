@@ -34,6 +34,8 @@ _CODE: Final = (
     "device/vision",
     "device/app/proof.py",
     "device/app/visitor.py",
+    "device/app/visit_rules.py",
+    "device/access/passive_test.py",
     "device/access/nearest.py",
     "export_tools/pad/columns.py",
     "export_tools/pad/notes.py",

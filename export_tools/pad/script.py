@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from device.access.liveness import LivenessRules, Move, Ruling, Standpoint
-from device.app.visitor import VisitRules
+from device.app.visit_rules import VisitRules
 from device.config import Config, LivenessConfig, VisionConfig
 from device.types import Signal
 from device.vision.liveness.prompts import PromptCourses

@@ -13,7 +13,7 @@ from typing import Final
 
 from device.access.face_memory import FaceMemory, Standing
 from device.access.lockout import Lockout
-from device.app.visitor import VisitRules
+from device.app.visit_rules import VisitRules
 from device.types import Box, Embedding, Reason, Word
 from export_tools.pad.attempt import Attempt
 from export_tools.pad.enrolment import Enrolled

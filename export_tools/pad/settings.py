@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from device.access.liveness import LivenessRules, Policy, rule
-from device.app.visitor import VisitRules
+from device.app.visit_rules import VisitRules
 from device.config import Config, LivenessConfig
 from device.errors import UsageError
 from device.vision.pack import Pack

@@ -10,23 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.access.liveness import (
-    BLINDING,
-    DULLING,
-    FRAMING,
-    CueLimits,
-    Level,
-    LivenessRules,
-    Move,
-    PassiveRules,
-    PassiveTest,
-    Ruling,
-    Standpoint,
-    doubts_about,
-    heeded_by,
-    objection,
-    rule,
-)
+from device.access.doubts import BLINDING, DULLING, FRAMING, CueLimits, doubts_about
+from device.access.liveness import Level, LivenessRules, Move, Ruling, Standpoint, heeded_by, objection, rule
+from device.access.passive_test import PassiveRules, PassiveTest
 from device.errors import ModelError
 from device.types import Cues, Doubt, PassiveVerdict, Reason
 

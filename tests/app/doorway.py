@@ -13,7 +13,7 @@ import numpy as np
 from device.app.ledger import Ledger
 from device.app.roster import Roster
 from device.app.visit import Doorkeeper
-from device.app.visitor import VisitRules
+from device.app.visit_rules import VisitRules
 from device.audit.entry import Record
 from device.audit.export import entry_object
 from device.config import Config

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.access.liveness import CueLimits, Level, LivenessRules, Move, PassiveRules, Ruling
+from device.access.doubts import CueLimits
+from device.access.liveness import Level, LivenessRules, Move, Ruling
+from device.access.passive_test import PassiveRules
 from device.app.proof import LivenessProof
 from device.config import LivenessConfig
 from device.errors import ModelError

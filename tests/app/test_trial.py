@@ -18,7 +18,7 @@ from device.app.pad_test import (
     TryResult,
 )
 from device.app.trial import Judged, Trial
-from device.app.visitor import VisitRules
+from device.app.visit_rules import VisitRules
 from device.config import Config
 from device.errors import CameraError, DoorwardError
 from device.types import (

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from device.access.nearest import candidate
-from device.app.visitor import Visitor, VisitRules
+from device.app.visit_rules import VisitRules
+from device.app.visitor import Visitor
 from device.config import Config
 from device.types import Frame, Image, LivenessState, LivenessStatus
 from device.wiring.liveness import proof_maker
