@@ -141,10 +141,10 @@ class RenderedScenes:
 
     def frames(self, planned: PlannedTry) -> Iterator[Frame | None]:
         """See :class:`PadScene`; they end when what is presented is taken away."""
-        from device.sim.attacks.catalogue import Catalogue, Species, open_scene  # noqa: PLC0415  # see simulated_clock
+        from device.sim.attacks.catalogue import Catalogue, Half, Species, open_scene  # noqa: PLC0415  # see simulated_clock
 
-        # Even numbers: the odd ones are held out for figures.
-        presentation = Catalogue.load().presentation(Species(_RENDERED[planned.species]), 2 * (planned.number - 1))
+        number = Half.TUNING.numbers(planned.number)[-1]
+        presentation = Catalogue.load().presentation(Species(_RENDERED[planned.species]), number)
         two = planned.species == "print_cut"
         sitters = self._sitters if two else {_SHOWN: self._sitters[_SHOWN]}
         camera = open_scene(presentation, sitters, clock=self.clock, prompts=self.signals)

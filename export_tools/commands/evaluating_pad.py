@@ -17,7 +17,7 @@ from rich.console import Console
 from device.access.liveness import Level
 from device.config import Config, LivenessConfig
 from device.errors import NotFoundError, UsageError
-from device.sim.attacks.catalogue import PARAMETERS, Catalogue
+from device.sim.attacks.catalogue import PARAMETERS, Catalogue, Half
 from device.vision.pack import Pack
 from device.wiring.models import has_passive
 from export_tools.commands.delivering import deliver, require_places
@@ -69,7 +69,7 @@ def evaluate_policy(options: argparse.Namespace) -> None:
 
 
 def _simulated(options: argparse.Namespace, reporter: CountingReporter) -> PolicyResult:
-    items = simulated_items(species_of(options.species), half=options.half, count=options.count)
+    items = simulated_items(species_of(options.species), half=Half(options.half), count=options.count)
     pack, config, settings = _policy(options)
     photos = as_photos(fetch_photos(PHOTOS, fetcher=fetcher_for(options)))
     # What neither the networks nor an ablation needs is not recorded.

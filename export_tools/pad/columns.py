@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.config import LivenessConfig
+from device.gallery.rows import UNIT_TOLERANCE
 from device.types import Cues, Face, QualityReason
 from device.vision.liveness.planarity import PLANAR, SPATIAL, TOO_FEW_CORNERS, Planarity, verdict_on
 
@@ -23,8 +24,6 @@ GRID_S: Final = 2.0**-20
 #: Names of the cues, in the order of their columns.
 CUES: Final = tuple(field.name for field in fields(Cues))
 REASONS: Final = tuple(QualityReason)
-#: An embedding whose length differs from 1 by more is none; float32 rounding leaves 1e-6.
-_LENGTH_TOLERANCE: Final = 1e-3
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -205,4 +204,4 @@ def _meaningless(frames: Frames) -> str | None:
     if not np.isfinite(frames.findings[:, 3:]).all():
         return "what its gate found is no number"
     lengths = np.linalg.norm(frames.embeddings.astype(np.float64), axis=1)
-    return None if (np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE).all() else "it holds what is no embedding"
+    return None if (np.abs(lengths - 1.0) <= UNIT_TOLERANCE).all() else "it holds what is no embedding"

@@ -102,7 +102,7 @@ def _meaning(result: PolicyResult) -> Markup:
                 [
                     ("Attacks drawn from", origin.parameters),
                     ("Its sha256", origin.parameters_sha256),
-                    ("Half that was played", named(origin.half)),
+                    ("Half that was played", origin.half),
                     ("Renderer", origin.renderer),
                 ]
             ),

@@ -9,24 +9,19 @@ from typing import Final
 
 from device.camera.sources import VIDEO_SUFFIXES
 from device.errors import UsageError
-from device.sim.attacks.catalogue import Species
+from device.sim.attacks.catalogue import Half, Species
 from export_tools.evaluate.presentations import Presentation
 from export_tools.pad.attempt import LIVE
 from export_tools.pad.studio import Photo, Recorded, Simulated
 
-#: The numbers that each half of the catalogue begins with; every other one follows.
-_FIRST: Final = {"tuning": 0, "held-out": 1}
 #: The demo's photographs of whole faces; who is shown is drawn by place, so their order counts.
 PHOTOS: Final = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
 _NAME: Final = re.compile(r"[a-z0-9_]{1,40}")
 
 
-def simulated_items(species: Sequence[Species], *, half: str, count: int) -> tuple[Simulated, ...]:
-    """The first ``count`` presentations of one half (``tuning`` or ``held-out``) of each species."""
-    first = _FIRST[half]
-    return tuple(
-        Simulated(species=each, number=number) for each in species for number in range(first, first + 2 * count, 2)
-    )
+def simulated_items(species: Sequence[Species], *, half: Half, count: int) -> tuple[Simulated, ...]:
+    """The first ``count`` presentations of one half of each species."""
+    return tuple(Simulated(species=each, number=number) for each in species for number in half.numbers(count))
 
 
 def species_of(given: str | None) -> tuple[Species, ...]:

@@ -44,6 +44,8 @@ _SHAPING: Final = (
     "min_linked",
     "min_linked_parts",
 )
+#: Where brisk, what the gate refuses ends a recording: it must not serve a policy with other limits.
+_SHAPING_BRISK: Final = ("min_residual", "min_parallax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Script:
     def identity(self) -> dict[str, float]:
         """Every number that shapes a recording, by name."""
         visit = self.visit
-        shaping = {name: float(getattr(self.liveness, name)) for name in _SHAPING}
+        names = (*_SHAPING, *_SHAPING_BRISK) if self.brisk else _SHAPING
+        shaping = {name: float(getattr(self.liveness, name)) for name in names}
         return shaping | {
             "within_s": self.rules.within_s,
             "same_face": visit.same_face,

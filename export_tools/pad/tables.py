@@ -30,7 +30,7 @@ def told_before(result: PolicyResult) -> Iterator[str]:
     if isinstance(origin, Simulated):
         yield (
             f"SIMULATED: rendered from {origin.portraits} photographs; attacks of {origin.parameters}"
-            f" (sha256 {origin.parameters_sha256[:16]}), half: {named(origin.half)}"
+            f" (sha256 {origin.parameters_sha256[:16]}), half: {origin.half}"
         )
     else:
         yield f"recorded: the clips of {origin.manifest}; they cannot answer a prompt, so being asked is no error"

@@ -115,7 +115,7 @@ def result(
             renderer="device.sim",
             parameters="parameters.yaml",
             parameters_sha256="2" * 64,
-            half="held_out",
+            half="held-out",
             portraits=4,
         ),
         attacks=attacks,

@@ -11,8 +11,9 @@ import pytest
 from device.errors import StateError
 from export_tools.pad import cache as cache_module
 from export_tools.pad.cache import TraceCache, code_digest, trace_key
+from export_tools.pad.script import Script
 from export_tools.pad.trace import TraceError
-from tests.pad.made import SCRIPT, made
+from tests.pad.made import CONFIG, PLUS, SCRIPT, made
 
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
 TRACE = made(fps=10)
@@ -123,7 +124,22 @@ def test_what_only_a_policy_looks_at_does_not_change_the_key() -> None:
         script = replace(SCRIPT, liveness=SCRIPT.liveness.model_copy(update=changes))
         return trace_key(FakePack(), script, presented={})  # type: ignore[arg-type]
 
-    assert key() == key(passive_accept=0.9, passive_veto=0.1, passive_samples=7, min_residual=0.03, level="high")
+    assert key() == key(
+        passive_accept=0.9, passive_veto=0.1, passive_samples=7, min_residual=0.03, min_parallax=0.2, level="high"
+    )
+
+
+@pytest.mark.parametrize("limit", ["min_residual", "min_parallax"])
+def test_a_recording_that_the_gate_may_end_belongs_to_its_limits(limit: str) -> None:
+    """Under looser ones the attempt would go on where the trace ends, and be told as a denial."""
+
+    def key(*, brisk: bool, **changes: object) -> str:
+        script = Script.of(CONFIG, PLUS, brisk=brisk)
+        script = replace(script, liveness=script.liveness.model_copy(update=changes))
+        return trace_key(FakePack(), script, presented={})  # type: ignore[arg-type]
+
+    assert key(brisk=True) != key(brisk=True, **{limit: 0.01})
+    assert key(brisk=False) == key(brisk=False, **{limit: 0.01}), "a whole recording notes what the gate found"
 
 
 def test_only_code_that_runs_counts(tmp_path: Path) -> None:

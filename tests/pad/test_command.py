@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from device.errors import NotFoundError, StateError, UsageError
-from device.sim.attacks.catalogue import Species
+from device.sim.attacks.catalogue import Half, Species
 from export_tools.commands import evaluate, evaluate_pad
 from export_tools.commands.delivering import reproducing_command
 from export_tools.evaluate.presentations import Presentation
@@ -118,12 +118,12 @@ def test_what_was_not_given_is_filled_in() -> None:
 def test_the_halves_share_no_presentation() -> None:
     """Even numbers are for tuning, odd ones are held out; both begin at their first."""
     tuning, held_out = (
-        {item.name for item in simulated_items([Species.PRINT_TILT], half=half, count=50)}
-        for half in evaluate_pad.HALVES
+        {item.name for item in simulated_items([Species.PRINT_TILT], half=half, count=50)} for half in Half
     )
     assert len(tuning) == len(held_out) == 50
     assert not tuning & held_out
-    assert [item.number for item in simulated_items([Species.LIVE], half="held-out", count=3)] == [1, 3, 5]
+    assert [item.number for item in simulated_items([Species.LIVE], half=Half.HELD_OUT, count=3)] == [1, 3, 5]
+    assert [str(half) for half in Half] == list(evaluate_pad.HALVES)
 
 
 def test_species_keep_the_order_of_the_catalogue() -> None:

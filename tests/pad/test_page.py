@@ -70,7 +70,7 @@ def test_a_simulated_page_says_what_it_is_and_what_it_cannot_say() -> None:
         "is simulated",
         "device.sim",
         "2" * 64,
-        "held out",
+        "held-out",
         "A render is an animated photograph",
         "reported and not claimed",
         "dlib-resnet29-v1-int8-u8",

@@ -1,8 +1,8 @@
 """Every simulated presentation by name and number: who comes to the door, how, and through which camera.
 
 ``parameters.yaml`` holds the ranges of every species. A species and a number give one presentation for ever: each of
-its values is drawn from the file's seed, the species, the number and the value's own name. Even numbers are for tuning,
-odd ones are held out for figures.
+its values is drawn from the file's seed, the species, the number and the value's own name. Thresholds are chosen
+on one half of the numbers, figures come from the other (:class:`Half`).
 """
 
 from __future__ import annotations
@@ -63,10 +63,15 @@ class Species(Word):
 
 
 class Half(Word):
-    """What a presentation may be used for."""
+    """What a presentation may be used for: even numbers are for tuning, odd ones are held out for figures."""
 
     TUNING = "tuning"
-    HELD_OUT = "held_out"
+    HELD_OUT = "held-out"
+
+    def numbers(self, count: int) -> range:
+        """The first so many numbers of this half."""
+        first = 1 if self is Half.HELD_OUT else 0
+        return range(first, first + 2 * count, 2)
 
 
 class Sitter(NamedTuple):
@@ -84,7 +89,6 @@ class Presentation:
         species: What is presented.
         number: Which one of them.
         seed: Of everything that moves.
-        half: What it may be used for.
         fps: Frames per second of the camera.
         parameters: Of the species' own kind.
         optics: Of the camera.
@@ -95,7 +99,6 @@ class Presentation:
     species: Species
     number: int
     seed: int
-    half: Half
     fps: int
     parameters: Any
     optics: Optics
@@ -208,7 +211,6 @@ class Catalogue:
             species=species,
             number=number,
             seed=ranges.whole(2**31, key=f"{key}/seed"),
-            half=Half.HELD_OUT if number % 2 else Half.TUNING,
             fps=self._fps[0] + ranges.whole(self._fps[1] - self._fps[0] + 1, key=f"{key}/fps"),
             parameters=ranges.draw(_KINDS[species].parameters, self.ranges(species), key=f"{key}/parameters"),
             optics=ranges.draw(Optics, self._optics, key=f"{key}/optics"),
