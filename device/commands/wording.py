@@ -14,7 +14,7 @@ _WORDS = {
     Reason.NO_MATCH: "alive, but nobody enrolled looks like this",
     Reason.AMBIGUOUS: "alive, but two enrolled people look too much like this",
     Reason.UNSETTLED: "alive, but the frames did not agree on who it is",
-    Reason.NOT_LIVE: "the face moved like a flat picture",
+    Reason.NOT_LIVE: "the face did not turn as a head does",
     Reason.VETOED: "the passive networks took the face for a picture or a screen",
     Reason.UNDECIDED: "the passive networks could not decide in time",
     Reason.LOCKED_OUT: "looks like a face that failed here a moment ago",
@@ -36,6 +36,8 @@ _WORDS = {
     Reason.DOOR_FAULT: "the relay did not answer",
     Reason.MODEL_ERROR: "a model failed",
 }
+#: Outcomes of a turn that was judged and did not pass, in words.
+_FAILED_TURNS = {"planar": "like that of a picture", "too_few_corners": "undecided"}
 
 
 def explain(decision: Decision, *, name: str | None, threshold: float) -> str:
@@ -70,13 +72,33 @@ def _liveness(evidence: LivenessEvidence) -> Iterator[str]:
 
 
 def _steps(steps: tuple[StepEvidence, ...]) -> str:
-    passed = sum(step.outcome == "passed" for step in steps)
+    """How many turns passed, and what was measured on the one that did not, else on the weakest of those that did."""
+    passed = [step for step in steps if step.outcome == "passed"]
+    turns = f"{len(passed)} of {len(steps)} head turns"
     last = steps[-1]
-    turns = f"{passed} of {len(steps)} head turns"
-    if last.outcome != "passed" and last.residual is not None:
-        return f"{turns}, depth {last.residual:.3f}"
-    residuals = [step.residual for step in steps if step.residual is not None]
-    return f"{turns}, depth {min(residuals):.3f} or more" if residuals else turns
+    if last.outcome in _FAILED_TURNS:
+        return f"{turns}, the last {_FAILED_TURNS[last.outcome]}: {_relief(last)}, {_residual([last])}"
+    if not passed:
+        return turns
+    weakest = min(passed, key=_confirmed)
+    return f"{turns}, at least {_relief(weakest)}, {_residual(passed)}"
+
+
+def _confirmed(step: StepEvidence) -> float:
+    """What the limit of the relief is held against: the parallax less its error; nothing is less than any."""
+    sure = math.nan if step.parallax is None or step.error is None else step.parallax - step.error
+    return sure if math.isfinite(sure) else -math.inf
+
+
+def _relief(step: StepEvidence) -> str:
+    if not math.isfinite(_confirmed(step)):
+        return "relief not measurable"
+    return f"relief {step.parallax:.3f} ± {step.error:.3f}"
+
+
+def _residual(steps: list[StepEvidence]) -> str:
+    known = [step.residual for step in steps if step.residual is not None and math.isfinite(step.residual)]
+    return f"residual {min(known):.3f}" if known else "residual not measurable"
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_a_walk_says_what_to_do_and_writes_a_report(doorward: Any, use: Any, typ
     assert [planned.species for planned in kit.attempts] == ["bona_fide", "print", "print"]
     assert "try 2 of 2, print: hold a photograph of somebody enrolled" in done.out
     assert "Enter when ready, s to skip, q to stop" in done.out
-    assert "REFUSED  not_live: the face moved like a flat picture" in done.out
+    assert "REFUSED  not_live: the face did not turn as a head does" in done.out
     assert "0 of 2 passed for living: the true rate may be up to 78 %" in done.out
     assert target.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in target.parent.iterdir()] == ["report.json"]
