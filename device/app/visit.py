@@ -20,13 +20,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from device.access.face_memory import FaceMemory
-from device.access.lockout import Lockout
 from device.access.nearest import candidate
 from device.app.inspection import Inspection, why_gone
 from device.app.ledger import Ledger
 from device.app.outcome import decision_on
 from device.app.roster import Roster
+from device.app.visit_memory import VisitMemory
 from device.app.visit_rules import VisitRules
 from device.app.visitor import ProofOfLife, Visitor
 from device.audit.records import DecisionMade, DoorAnswered
@@ -71,9 +70,8 @@ class Doorkeeper:
         self._visit: Visitor | None = None
         self._resting: dict[int, float] = {}
         self._let_in: dict[str, float] = {}
-        self._lockout = Lockout()
-        self._memory = FaceMemory(rules.memory, agrees=rules.agree)
-        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=self._memory)
+        self._memory = VisitMemory(rules)
+        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=self._memory.faces)
 
     def attend(self, frame: Frame) -> Decision | None:
         """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked.
@@ -100,8 +98,7 @@ class Doorkeeper:
         if face is None or (self._visit is not None and face.track != self._visit.track):
             return None
         if self._visit is None:
-            now_s = self._clock.monotonic()
-            if self._lockout.active(now_s) or self._memory.holds_place(face.box, now_s=now_s):
+            if self._memory.closed(face.box, now_s=self._clock.monotonic()):
                 self._signals.show(Signal.WAIT)
                 return None
             if self._rests(face.track):
@@ -126,12 +123,8 @@ class Doorkeeper:
     def forget(self) -> None:
         """Something broke: nothing of the current visit survives, but that it was no proof."""
         visit, self._visit = self._visit, None
-        if visit is not None and not visit.proven:
-            now_s = self._clock.monotonic()
-            if visit.asked:
-                self._count_failure(visit, now_s)
-            elif visit.undecided:
-                self._inspection.owe(visit)
+        if visit is not None:
+            self._memory.ended(visit, None, now_s=self._clock.monotonic())
         self._vision.reset()
 
     def _cooling(self, person: str) -> bool:
@@ -147,38 +140,19 @@ class Doorkeeper:
         self._remember(visit, decision)
         decision = self._audited(decision)
         if decision.granted:
-            self._lockout = self._lockout.passed()
-            if visit.first is not None:
-                self._memory.passed(visit.first)
+            self._memory.granted(visit)
             decision = self._open(decision)
         self._signals.show(_SHOWN.get(decision.reason, Signal.DENIED) if not decision.granted else Signal.GRANTED)
         return decision
 
     def _remember(self, visit: Visitor, decision: Decision) -> None:
-        """A veto locks the face; a failed challenge counts against the face and against the door, whatever ended it.
-
-        Else whoever does not like the first prompt could hold up a locked face, and try again for nothing.
-        """
+        """What failed is remembered; on the track of a locked face nobody is attended to, however it is tilted."""
         now_s = decision.decided_s
-        if visit.asked and (not visit.proven or decision.reason is Reason.FACE_CHANGED):
-            self._count_failure(visit, now_s)
-        elif visit.undecided:
-            self._inspection.owe(visit)
+        self._memory.ended(visit, decision.reason, now_s=now_s)
         if decision.reason is Reason.LOCKED_OUT:
             self._resting[visit.track] = visit.locked_until_s
         elif decision.reason is Reason.VETOED and visit.first is not None:
-            self._memory.vetoed(visit.first, visit.face.box, now_s=now_s)
-            # On this very track it stays locked, however it is tilted meanwhile.
-            self._resting[visit.track] = self._memory.locked_until_s(visit.first, now_s=now_s)
-            for look in visit.looks:  # the first look may have been chosen: the last one is locked with it
-                self._memory.seen(look, visit.face.box, now_s=now_s)
-
-    def _count_failure(self, visit: Visitor, now_s: float) -> None:
-        """A challenge that was not completed counts against the door and against the face."""
-        self._lockout = self._lockout.failed(now_s, self._rules.lockout)
-        if visit.first is not None:
-            self._memory.failed(visit.first, now_s=now_s)
-        self._inspection.owe(visit)
+            self._resting[visit.track] = self._memory.faces.locked_until_s(visit.first, now_s=now_s)
 
     def _audited(self, decision: Decision) -> Decision:
         """The decision once it is committed; a grant that cannot be is none."""
@@ -234,12 +208,12 @@ class Doorkeeper:
         rests that would not for a stranger.
         """
         visit, self._visit = self._visit, None
-        if visit is not None and visit.undecided:
-            self._inspection.owe(visit)
-        if visit is None or not (visit.asked or visit.claim is not None):
+        if visit is None:
             return None
-        decision = self._decision(visit, reason)
-        return self._conclude(visit, decision) if visit.asked else decision
+        if visit.asked:
+            return self._conclude(visit, self._decision(visit, reason))
+        self._memory.ended(visit, reason, now_s=self._clock.monotonic())
+        return self._decision(visit, reason) if visit.claim is not None else None
 
     def _rests(self, track: int) -> bool:
         now_s = self._clock.monotonic()

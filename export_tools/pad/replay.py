@@ -7,10 +7,14 @@ instead, since nothing it does depends on being asked.
 
 What a policy compares is what the script compared. What it misses is never made up: a turn that the recorded gate did
 not judge is denied.
+
+What one visit leaves behind the next one meets, within an attempt and, before a door that remembers, from one attempt
+to the next (:mod:`device.app.visit_memory`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,6 +22,7 @@ import numpy as np
 from device.access.decide import Circumstances, decide
 from device.access.face_memory import Standing
 from device.app.proof import LivenessProof
+from device.app.visit_memory import VisitMemory
 from device.app.visitor import Visitor
 from device.errors import ModelError, UsageError
 from device.types import (
@@ -32,13 +37,27 @@ from device.types import (
 from device.vision.liveness.challenge import HeadTurnChallenge
 from export_tools.pad.attempt import Attempt
 from export_tools.pad.enrolment import NOON, Enrolled
-from export_tools.pad.memory import Memory, Played
 from export_tools.pad.playback import TraceGate, TraceReader, Transplanted, without_asking
 from export_tools.pad.reading import Row, rows_of
 from export_tools.pad.settings import PolicySettings
 from export_tools.pad.trace import Ending, Trace
 
 _BLANK: Final[Image] = np.zeros((1, 1, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """An attempt, and what its door needs to know for the next one.
+
+    Attributes:
+        attempt: What it came to.
+        looks: How the face of its last visit looked first and last; empty where nothing was compared.
+        ended_s: When it ended.
+    """
+
+    attempt: Attempt
+    looks: tuple[Embedding, ...]
+    ended_s: float
 
 
 def run_attempt(trace: Trace, settings: PolicySettings, enrolled: Enrolled | None) -> Attempt:
@@ -60,10 +79,10 @@ def play(
     settings: PolicySettings,
     enrolled: Enrolled | None,
     *,
-    memory: Memory | None = None,
+    memory: VisitMemory | None = None,
     start_s: float = 0.0,
 ) -> Played:
-    """The same before a door that may remember earlier attempts; the trace's first frame is seen at ``start_s``."""
+    """The same before a door that remembers earlier attempts; the trace's first frame is seen at ``start_s``."""
     if settings.passive and not trace.passive:
         raise UsageError(
             f"the policy {settings.name} asks the passive networks, and the trace was recorded without them",
@@ -71,7 +90,7 @@ def play(
         )
     if enrolled is not None and enrolled.template.model != trace.model:
         raise UsageError(f"the template is of {enrolled.template.model}, the trace of {trace.model}")
-    return _Player(trace, settings, enrolled, memory, start_s).play()
+    return _Player(trace, settings, enrolled, memory or VisitMemory(settings.visit), start_s).play()
 
 
 class _Player:
@@ -82,7 +101,7 @@ class _Player:
         trace: Trace,
         settings: PolicySettings,
         enrolled: Enrolled | None,
-        memory: Memory | None,
+        memory: VisitMemory,
         start_s: float,
     ) -> None:
         self._trace = trace
@@ -108,7 +127,12 @@ class _Player:
         while reason is None and self._at < len(self._rows):
             reason = self._attend(self._rows[self._at])
             self._at += 1
-        return self._concluded(reason or self._unfinished())
+        reason = reason or self._unfinished()
+        if self._visit is not None:
+            self._memory.ended(self._visit, reason, now_s=self._now_s)
+            if reason is Reason.GRANTED:
+                self._memory.granted(self._visit)
+        return self._concluded(reason)
 
     def _unfinished(self) -> Reason:
         """Whoever is still there has not answered."""
@@ -132,15 +156,7 @@ class _Player:
             decided_s=None if self._first_s is None else self._now_s - self._first_s,
             evidence=status.evidence if status is not None else None,
         )
-        return Played(
-            attempt=attempt,
-            first=visit.first if visit is not None else None,
-            box=visit.face.box if visit is not None else None,
-            asked=visit is not None and visit.asked,
-            alive=visit is not None and visit.proven,
-            undecided=reason in (Reason.LEFT, Reason.NOT_NEAREST) and visit is not None and visit.undecided,
-            ended_s=self._now_s,
-        )
+        return Played(attempt, looks=visit.looks if visit is not None else (), ended_s=self._now_s)
 
     # -- coming and going, as the doorkeeper sees it -------------------------------------------------------------------
 
@@ -150,16 +166,15 @@ class _Player:
         face = self._face(row, frame)
         visit = self._visit
         if visit is not None and self._has_left(visit, face):
+            reason = Reason.NOT_NEAREST if row.others else Reason.LEFT
             self._visit = None
+            self._memory.ended(visit, reason, now_s=now_s)
             if visit.asked:
-                return Reason.NOT_NEAREST if row.others else Reason.LEFT
-            if self._memory is not None and visit.undecided:
-                for look in visit.looks:
-                    self._memory.undecided(look, now_s=now_s)
+                return reason
         if face is None:
             return None
         if self._visit is None:
-            if self._memory is not None and self._memory.closed(face.box, now_s=now_s):
+            if self._memory.closed(face.box, now_s=now_s):
                 return None
             self._visit = self._last = Visitor(face, self._prove, self._settings.visit)
         return self._consider(self._visit, Scene(frame=frame, faces=(face,)), face, row)
@@ -185,7 +200,7 @@ class _Player:
             if row.embedding is not None:
                 self._first_s = face.captured_s if self._first_s is None else self._first_s
                 visit.compared(face, row.embedding, self._search(row.embedding))
-                if not self._remembered(visit, row.embedding):
+                if self._recalled(visit, row.embedding) is Standing.LOCKED:
                     return Reason.LOCKED_OUT
             if visit.exchanged(face):
                 return Reason.FACE_CHANGED
@@ -195,6 +210,7 @@ class _Player:
             self._reader.row = row
             visit.sample(scene, face)
         except ModelError:
+            self._note_thrown(visit)
             return Reason.MODEL_ERROR
         self._proven = self._proven or visit.proven
         if visit.ripe(face.captured_s):
@@ -203,15 +219,19 @@ class _Player:
             self._leap(face)
         return None
 
-    def _remembered(self, visit: Visitor, embedding: Embedding) -> bool:
-        if self._memory is None:
-            return True
-        for look in visit.take_thrown():
-            self._memory.undecided(look, now_s=self._now_s)
-        standing = self._memory.standing(embedding, visit.face.box, now_s=self._now_s)
+    def _recalled(self, visit: Visitor, embedding: Embedding) -> Standing:
+        self._note_thrown(visit)
+        faces = self._memory.faces
+        standing = faces.standing(embedding, now_s=self._now_s)
         if standing is Standing.OWES_CHALLENGE:
             visit.owes_challenge = True
-        return standing is not Standing.LOCKED
+        elif standing is Standing.LOCKED:
+            faces.seen(embedding, visit.face.box, now_s=self._now_s)
+        return standing
+
+    def _note_thrown(self, visit: Visitor) -> None:
+        for look in visit.take_thrown():
+            self._memory.faces.undecided(look, now_s=self._now_s)
 
     def _judge(self, visit: Visitor, row: Row) -> Reason:
         case = Circumstances(

@@ -1,6 +1,7 @@
 """Sessions: the same attack at one door again and again, until it is let in or the door locks it out.
 
-The door is the device's own memory: a veto locks the face, failed challenges lock the face and, added up, the door.
+The door is the device's own memory (:mod:`device.app.visit_memory`): a veto locks the face, failed challenges lock the
+face and, added up, the door.
 A session ends with the first attempt that is proven, or with the lock that its last attempt brought about; whoever
 tries on during a lock gets no further attempt.
 """
@@ -8,17 +9,17 @@ tries on during a lock gets no further attempt.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from device.access.face_memory import FaceMemory, Standing
-from device.access.lockout import Lockout
+from device.access.face_memory import Standing
+from device.access.lockout import LockoutRules
+from device.app.visit_memory import VisitMemory
 from device.app.visit_rules import VisitRules
-from device.types import Box, Embedding, Reason, Word
+from device.types import Reason, Word
 from export_tools.pad.attempt import Attempt
 from export_tools.pad.enrolment import Enrolled
-from export_tools.pad.memory import Played
-from export_tools.pad.replay import play
+from export_tools.pad.replay import Played, play
 from export_tools.pad.settings import PolicySettings
 from export_tools.pad.trace import Trace
 
@@ -27,6 +28,8 @@ from export_tools.pad.trace import Trace
 PAUSE_S: Final = 6.0
 #: Where nothing ever locks (nobody is asked, nothing is vetoed, or lock-outs are switched off) a session ends so.
 MOST_ATTEMPTS: Final = 10
+#: No session comes to so many failures.
+_NEVER: Final = 2**31
 
 
 class End(Word):
@@ -49,16 +52,6 @@ class Session:
 
     attempts: tuple[Attempt, ...]
     end: End
-
-    @property
-    def proven(self) -> bool:
-        """Whether any attempt was proven alive."""
-        return any(attempt.proven for attempt in self.attempts)
-
-    @property
-    def granted(self) -> bool:
-        """Whether any attempt was let in."""
-        return any(attempt.granted for attempt in self.attempts)
 
 
 def run_sessions(
@@ -85,19 +78,21 @@ def run_sessions(
     """
     kind: tuple[str, str] | None = None
     attempts: list[Attempt] = []
-    door = _Door(settings)
+    door, start_s = _door(settings), 0.0
     for trace in traces:
         if kind not in (None, (trace.about.species, trace.about.subject)):
             raise ValueError("a session holds one species and one subject")
         kind = (trace.about.species, trace.about.subject)
-        played = play(trace, settings, enrolled(trace), memory=door, start_s=door.now_s)
+        played = play(trace, settings, enrolled(trace), memory=door, start_s=start_s)
         attempts.append(played.attempt)
-        end = door.after(played)
+        # Both are multiples of the traces' grid: times stay exact.
+        start_s = played.ended_s + PAUSE_S
+        end = _end(played, door, start_s)
         if end is None and len(attempts) >= most:
             end = End.GAVE_UP
         if end is not None:
             yield Session(tuple(attempts), end)
-            attempts, door = [], _Door(settings)
+            attempts, door, start_s = [], _door(settings), 0.0
     if attempts:
         yield Session(tuple(attempts), End.GAVE_UP)
 
@@ -117,54 +112,28 @@ def sessions_by_subject(
     )
 
 
-class _Door:
-    """What a door remembers, as :class:`device.app.visit.Doorkeeper` does."""
+def _door(settings: PolicySettings) -> VisitMemory:
+    """A door that remembers nothing yet."""
+    return VisitMemory(settings.visit if settings.lockout else _never_locking(settings.visit))
 
-    def __init__(self, settings: PolicySettings) -> None:
-        self._rules: VisitRules = settings.visit
-        self._locks = settings.lockout
-        self._memory = FaceMemory(settings.visit.memory, agrees=settings.visit.agree)
-        self._lockout = Lockout()
-        self.now_s = 0.0
 
-    def standing(self, face: Embedding, box: Box, *, now_s: float) -> Standing:
-        """How a face that was just compared stands."""
-        standing = self._memory.standing(face, now_s=now_s)
-        if standing is Standing.LOCKED:
-            if not self._locks:
-                return Standing.FREE
-            self._memory.seen(face, box, now_s=now_s)
-        return standing
+def _never_locking(rules: VisitRules) -> VisitRules:
+    """Faces that failed come back at once, and owe a challenge."""
 
-    def closed(self, box: Box, *, now_s: float) -> bool:
-        """Whether nobody at this place is attended to."""
-        return self._locks and (self._lockout.active(now_s) or self._memory.holds_place(box, now_s=now_s))
+    def never(lock: LockoutRules) -> LockoutRules:
+        return replace(lock, after=_NEVER)
 
-    def undecided(self, face: Embedding, *, now_s: float) -> None:
-        """A face left before the networks had decided."""
-        self._memory.undecided(face, now_s=now_s)
+    memory = replace(rules.memory, veto=never(rules.memory.veto), challenge=never(rules.memory.challenge))
+    return replace(rules, lockout=never(rules.lockout), memory=memory)
 
-    def after(self, played: Played) -> End | None:
-        """Remember how an attempt ended; why there is no further one, None if there is."""
-        # Both are multiples of the traces' grid: times stay exact.
-        now_s, reason = played.ended_s, played.attempt.reason
-        self.now_s = now_s + PAUSE_S
-        if played.attempt.passed:
-            return End.PASSED
-        if played.first is None or played.box is None:
-            return End.FACE_LOCKED if reason is Reason.LOCKED_OUT else None
-        if played.asked and (not played.alive or reason is Reason.FACE_CHANGED):
-            self._lockout = self._lockout.failed(now_s, self._rules.lockout)
-            self._memory.failed(played.first, now_s=now_s)
-        elif played.undecided:
-            self._memory.undecided(played.first, now_s=now_s)
-        if reason is Reason.LOCKED_OUT:
-            return End.FACE_LOCKED
-        if reason is Reason.VETOED:
-            self._memory.vetoed(played.first, played.box, now_s=now_s)
-        if not self._locks:
-            return None
-        if self._lockout.active(self.now_s):
-            return End.DOOR_LOCKED
-        locked = self._memory.standing(played.first, now_s=self.now_s) is Standing.LOCKED
-        return End.FACE_LOCKED if locked else None
+
+def _end(played: Played, door: VisitMemory, next_s: float) -> End | None:
+    """Why there is no further attempt at this time; None if there is."""
+    if played.attempt.passed:
+        return End.PASSED
+    if played.attempt.reason is Reason.LOCKED_OUT:
+        return End.FACE_LOCKED
+    if door.paused(now_s=next_s):
+        return End.DOOR_LOCKED
+    locked = any(door.faces.standing(look, now_s=next_s) is Standing.LOCKED for look in played.looks)
+    return End.FACE_LOCKED if locked else None

@@ -27,7 +27,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "without_bezel": "the frame of a screen around the face raises no doubt",
         "without_several_faces": "several faces raise no doubt",
         "without_light_doubts": "darkness, blur, a burnt background and grey pictures raise no doubt",
-        "without_lockout": "failed faces come back at once (changes sessions alone)",
+        "without_lockout": "failed faces come back at once, and are asked (changes sessions alone)",
     }
 )
 #: The name of the policy without anything taken away.
