@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 from itertools import pairwise
+from statistics import median
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device.access.doubts import BLINDING, DULLING, FRAMING, CueLimits, doubts_about
-from device.access.liveness import Level, LivenessRules, Move, Ruling, Standpoint, heeded_by, objection, rule
+from device.access.liveness import Level, LivenessRules, Move, Ruling, Standpoint, heeded_by, objection, rule, shortfall
 from device.access.passive_test import PassiveRules, PassiveTest
 from device.errors import ModelError
 from device.types import Cues, Doubt, PassiveVerdict, Reason
@@ -24,7 +25,7 @@ GOOD = Cues(
 NONE: frozenset[Doubt] = frozenset()
 
 
-def rules(level: Level = Level.STANDARD) -> LivenessRules:
+def rules(level: Level = Level.STANDARD, *, turns_suffice: bool = False, always_ask: bool = False) -> LivenessRules:
     return LivenessRules(
         level=level,
         passive=replace(PASSIVE, heeded=heeded_by(level)),
@@ -34,6 +35,8 @@ def rules(level: Level = Level.STANDARD) -> LivenessRules:
         steps=3,
         steps_undecided=2,
         limits=LIMITS,
+        turns_suffice=turns_suffice,
+        always_ask=always_ask,
     )
 
 
@@ -45,8 +48,11 @@ def answered(*answers: float, every_s: float = 0.13, doubts: frozenset[Doubt] = 
 
 
 levels = st.sampled_from(list(Level))
+#: Every door there can be: level, accepted risk, camera on a network.
+doors = st.builds(rules, levels, turns_suffice=st.booleans(), always_ask=st.booleans())
 verdicts = st.sampled_from(list(PassiveVerdict))
-doubt_sets = st.frozensets(st.sampled_from(list(Doubt)))
+#: Often none at all, or hardly a case would be accepted.
+doubt_sets = st.one_of(st.just(NONE), st.frozensets(st.sampled_from(list(Doubt))))
 cases = st.builds(
     Standpoint,
     passive=verdicts,
@@ -59,76 +65,107 @@ cases = st.builds(
 # ---- The ruling
 
 
-@given(levels, cases)
-def test_only_live_networks_without_a_blinding_doubt_or_a_debt_accept(level: Level, case: Standpoint) -> None:
-    """And at level high nothing does."""
-    if rule(case, rules(level)).move is Move.ACCEPT:
+@given(doors, cases)
+@example(rules(always_ask=True), Standpoint(PassiveVerdict.LIVE))
+def test_only_live_networks_without_a_blinding_doubt_or_a_debt_accept(door: LivenessRules, case: Standpoint) -> None:
+    """And at level high, or where head turns are always asked, nothing does."""
+    if rule(case, door).move is Move.ACCEPT:
         assert case.passive is PassiveVerdict.LIVE
         assert not case.doubts & (BLINDING - DULLING)
         assert not case.owes
-        assert level is not Level.HIGH
-        assert level is Level.CONVENIENCE or case.doubts <= DULLING
+        assert not door.always_ask
+        assert door.level is not Level.HIGH
+        assert door.level is Level.CONVENIENCE or case.doubts <= DULLING
 
 
-@given(levels, cases, doubt_sets)
-def test_a_further_doubt_never_makes_an_acceptance(level: Level, case: Standpoint, more: frozenset[Doubt]) -> None:
+@given(doors, cases)
+def test_an_accepted_risk_asks_and_never_accepts(door: LivenessRules, case: Standpoint) -> None:
+    """Where head turns suffice nobody is let in, waved through or refused who was not before, but for being asked."""
+    plain, risky = (rule(case, replace(door, turns_suffice=suffice)) for suffice in (False, True))
+    assert risky == plain or (risky == Ruling(Move.CHALLENGE, steps=3) and plain.move in (Move.WAIT, Move.REFUSE))
+    assert risky == plain or door.level is not Level.HIGH
+
+
+@given(doors, cases, doubt_sets)
+def test_a_further_doubt_never_makes_an_acceptance(
+    door: LivenessRules, case: Standpoint, more: frozenset[Doubt]
+) -> None:
     """No cue accepts."""
     doubted = replace(case, doubts=case.doubts | more)
-    if rule(doubted, rules(level)).move is Move.ACCEPT:
-        assert rule(case, rules(level)).move is Move.ACCEPT
+    if rule(doubted, door).move is Move.ACCEPT:
+        assert rule(case, door).move is Move.ACCEPT
 
 
-@given(cases)
-def test_a_higher_level_never_asks_for_less(case: Standpoint) -> None:
+@given(cases, st.booleans(), st.booleans())
+def test_a_higher_level_never_asks_for_less(case: Standpoint, turns_suffice: bool, always_ask: bool) -> None:
     """Accepted by a level means accepted by every lower one; and challenges do not get shorter."""
     strictness = {Move.ACCEPT: 0, Move.WAIT: 1, Move.CHALLENGE: 1, Move.REFUSE: 2}
-    rulings = [rule(case, rules(level)) for level in Level]
+    rulings = [rule(case, rules(level, turns_suffice=turns_suffice, always_ask=always_ask)) for level in Level]
     for lower, higher in pairwise(rulings):
         assert strictness[lower.move] <= strictness[higher.move]
         if lower.move is Move.CHALLENGE and higher.move is Move.CHALLENGE:
             assert lower.steps <= higher.steps
 
 
-@given(levels, cases)
-def test_every_challenge_has_at_least_two_steps_and_every_refusal_a_reason(level: Level, case: Standpoint) -> None:
+@given(doors, cases)
+def test_every_challenge_has_at_least_two_steps_and_every_refusal_a_reason(
+    door: LivenessRules, case: Standpoint
+) -> None:
     """And nothing else has either."""
-    ruling = rule(case, rules(level))
+    ruling = rule(case, door)
     assert (ruling.steps >= 2) == (ruling.move is Move.CHALLENGE)
     assert (ruling.steps == 0) == (ruling.move is not Move.CHALLENGE)
     assert (ruling.reason is not None) == (ruling.move is Move.REFUSE)
     assert ruling.reason is not Reason.GRANTED
 
 
-@given(levels, cases)
-def test_a_case_whose_time_is_up_is_never_left_waiting(level: Level, case: Standpoint) -> None:
-    """Except with doubts that this level ignores, where it is asked too."""
-    assert rule(replace(case, late=True), rules(level)).move is not Move.WAIT
+@given(doors, cases)
+def test_a_case_whose_time_is_up_is_never_left_waiting(door: LivenessRules, case: Standpoint) -> None:
+    """Accepted, asked or refused, whatever is doubted."""
+    assert rule(replace(case, late=True), door).move is not Move.WAIT
 
 
-@pytest.mark.parametrize("level", [Level.CONVENIENCE, Level.STANDARD])
-def test_without_the_networks_three_turns_are_always_asked(level: Level) -> None:
-    assert rule(Standpoint(PassiveVerdict.ABSENT), rules(level)) == Ruling(Move.CHALLENGE, steps=3)
+@given(doors, cases)
+def test_without_the_networks_three_turns_are_always_asked_and_at_level_high_nothing(
+    door: LivenessRules, case: Standpoint
+) -> None:
+    """That door does not start without them; should they vanish while it runs, nobody is alive."""
+    ruling = rule(replace(case, passive=PassiveVerdict.ABSENT), door)
+    if door.level is Level.HIGH:
+        assert ruling == Ruling(Move.REFUSE, reason=Reason.LIVENESS_ERROR)
+    else:
+        assert ruling == Ruling(Move.CHALLENGE, steps=3)
 
 
-def test_level_high_without_the_networks_refuses() -> None:
-    """It does not start without them; should they vanish, nobody is alive."""
-    assert rule(Standpoint(PassiveVerdict.ABSENT), rules(Level.HIGH)).move is Move.REFUSE
-
-
-@given(levels, doubt_sets, st.booleans(), st.booleans())
-def test_a_spoof_is_always_refused(level: Level, doubts: frozenset[Doubt], late: bool, owes: bool) -> None:
+@given(doors, cases)
+def test_a_spoof_is_always_refused(door: LivenessRules, case: Standpoint) -> None:
     """Whatever else is in the picture."""
-    case = Standpoint(PassiveVerdict.SPOOF, doubts, late, owes)
-    assert rule(case, rules(level)) == Ruling(Move.REFUSE, reason=Reason.VETOED)
-    assert objection(case, rules(level)) is Reason.VETOED
+    spoof = replace(case, passive=PassiveVerdict.SPOOF)
+    assert rule(spoof, door) == Ruling(Move.REFUSE, reason=Reason.VETOED)
+    assert objection(spoof, door) is Reason.VETOED
 
 
-@given(levels, cases)
-def test_during_the_challenge_the_networks_can_only_object(level: Level, case: Standpoint) -> None:
-    found = objection(case, rules(level))
+@given(doors, cases)
+def test_during_the_challenge_the_networks_can_only_object(door: LivenessRules, case: Standpoint) -> None:
+    """Blind ones always do, but where an owner lets head turns suffice, which level high knows nothing of."""
+    found = objection(case, door)
     assert found in (None, Reason.VETOED, Reason.POOR_QUALITY)
-    if level is Level.HIGH and case.doubts & (BLINDING - DULLING):
+    if case.doubts & (BLINDING - DULLING) and not (door.turns_suffice and door.level is not Level.HIGH):
         assert found is not None
+
+
+@given(doors, st.lists(st.floats(0.0, 1.0), max_size=5))
+def test_a_completed_challenge_needs_three_clear_answers_that_are_no_veto(
+    door: LivenessRules, clear: list[float]
+) -> None:
+    """The middle one above the veto; where head turns suffice, nothing."""
+    found = shortfall(clear, door)
+    if door.turns_suffice and door.level is not Level.HIGH:
+        assert found is None
+    elif len(clear) < 3:
+        assert found is Reason.POOR_QUALITY
+    else:
+        assert found is (None if median(clear) > PASSIVE.veto else Reason.VETOED)
 
 
 def test_the_policy_cannot_know_who_somebody_is() -> None:
@@ -137,18 +174,22 @@ def test_the_policy_cannot_know_who_somebody_is() -> None:
     assert not names & {"person", "claimed", "claim", "similarity", "candidates", "votes", "embedding", "name"}
 
 
-@given(cases)
-def test_level_high_asks_only_whom_the_networks_found_alive(case: Standpoint) -> None:
+@given(cases, st.booleans(), st.booleans())
+def test_level_high_asks_only_whom_the_networks_found_alive(
+    case: Standpoint, turns_suffice: bool, always_ask: bool
+) -> None:
     """Both proofs, or none."""
-    if rule(case, replace(rules(Level.HIGH), turns_suffice=True)).move is Move.CHALLENGE:
+    door = rules(Level.HIGH, turns_suffice=turns_suffice, always_ask=always_ask)
+    if rule(case, door).move is Move.CHALLENGE:
         assert case.passive is PassiveVerdict.LIVE
         assert not case.doubts & (BLINDING - DULLING)
 
 
-@given(cases)
-def test_head_turns_alone_open_nothing_where_networks_could_have_judged(case: Standpoint) -> None:
-    """At level standard a challenge begins only after the networks had K answers, or settled without them."""
-    if rule(case, rules()).move is Move.CHALLENGE and case.passive is not PassiveVerdict.ABSENT:
+@given(doors, cases)
+def test_head_turns_alone_open_nothing_where_networks_could_have_judged(door: LivenessRules, case: Standpoint) -> None:
+    """Unless an owner accepts it, a challenge begins only after K answers, or once they settled without."""
+    door = replace(door, turns_suffice=False)
+    if rule(case, door).move is Move.CHALLENGE and case.passive is not PassiveVerdict.ABSENT:
         assert case.passive in (PassiveVerdict.LIVE, PassiveVerdict.UNDECIDED) or (case.hopeful and case.late)
         assert not case.doubts & (BLINDING - DULLING)
         assert case.passive is PassiveVerdict.LIVE or not case.doubts & BLINDING

@@ -218,12 +218,29 @@ def test_what_was_accepted_is_taken_back_when_the_networks_change_their_mind() -
     assert LivenessState.PROVEN not in found[found.index(LivenessState.FAILED) :]
 
 
-def test_a_face_that_turns_away_is_not_sampled_and_not_accepted() -> None:
-    """At 40 degrees half of the replays look alive."""
-    stand = Stand(yaw_deg=20.0)
+LEANING = [{"yaw_deg": 15.0}, {"yaw_deg": -20.0}, {"roll_deg": 20.0}, {"roll_deg": -25.0}, {"roll_deg": math.nan}]
+
+
+@pytest.mark.parametrize("pose", LEANING, ids=str)
+def test_a_face_that_turns_or_leans_away_is_not_sampled_and_not_accepted(pose: dict[str, float]) -> None:
+    """At 40 degrees half of the replays look alive: what the networks would say of it is never asked."""
+    stand = Stand(**pose)  # type: ignore[arg-type]  # fields by name
     for _ in range(60):
         assert stand.frame().state is LivenessState.PENDING
     assert stand.reader.asked == 0
+
+
+@pytest.mark.parametrize("pose", LEANING[:4], ids=str)
+def test_without_the_near_frontal_gate_the_same_face_is_accepted(pose: dict[str, float]) -> None:
+    """The control, for each side of the gate alone."""
+    side = "max_roll_deg" if "roll_deg" in pose else "max_yaw_deg"
+    stand = Stand(rules=replace(RULES, **{side: 60.0}), **pose)  # type: ignore[arg-type]  # fields by name
+    assert stand.watch(3.0).state is LivenessState.PROVEN
+    assert stand.begun == []
+
+
+def test_a_face_just_within_the_near_frontal_gate_is_judged() -> None:
+    assert Stand(yaw_deg=14.9, roll_deg=-19.9).watch(3.0).state is LivenessState.PROVEN
 
 
 def test_a_frame_that_was_not_compared_is_not_sampled() -> None:

@@ -15,6 +15,8 @@ from tests.pad.made import ENROLLED, GOOD, OTHER, SOLID, VICTIM, made, settings
 
 SPOOF, UNSURE = replace(GOOD, live=0.05), replace(GOOD, live=0.5)
 FLAT = replace(SOLID, residual=0.01)
+#: A sheet that is not flat: the homography cannot explain its turn, and its corners know nothing of the mesh's depths.
+CURVED = replace(SOLID, residual=0.06, parallax=0.02, error=0.03)
 
 
 def variant(name: str, *, passive: bool = True) -> PolicySettings:
@@ -27,6 +29,7 @@ STOPPED_BY: dict[str, tuple[Trace, bool]] = {
     "without_veto": (made(species="replay", cues=lambda _: SPOOF), True),
     "without_passive": (made(species="replay", cues=lambda _: SPOOF), True),
     "without_planarity": (made(species="print", found=FLAT), False),
+    "without_parallax": (made(species="bent", found=CURVED), False),
     "without_link": (made(species="pulled_sheet", found=replace(SOLID, linked=False)), False),
     "without_gate": (made(species="print", found=replace(FLAT, linked=False)), False),
     # Nobody else's embedding once something was asked, then the victim's.
