@@ -321,7 +321,7 @@ class PassiveEvidence:
         verdict: After the last sample.
         samples: How many frames they judged.
         live: How many of these spoke for life.
-        median: P(live) over the last K of them, None before there were so many.
+        median: P(live) over the last K of them, or over all while there are fewer; None before the first.
     """
 
     verdict: PassiveVerdict

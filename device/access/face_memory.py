@@ -57,7 +57,8 @@ class MemoryRules:
         challenge: For failed challenges of one face.
         place_s: So long after a locked face was last seen, whatever appears at its place is held to be the same.
         owes_s: So long after failing a challenge or the end of a lock a face owes a challenge.
-        debt: For leaving undecided: with ``after=1`` for ``pause_s`` the first time, each further time twice as long.
+        debt: For proofs that ended undecided: with ``after=1`` for ``pause_s`` the first time, then twice as long each
+            time.
         capacity: Faces remembered at most, 1 or more. Beyond it the unlocked go first: who has failed least, of these
             the one whose last event is oldest. Only when all are locked does a locked one go, the one whose lock ends
             first, and only for another locked one: to free a face early, ``capacity`` others must be locked meanwhile.
@@ -133,7 +134,7 @@ class FaceMemory:
         self._settle(known, now_s)
 
     def undecided(self, face: Embedding, *, now_s: float) -> None:
-        """The face left before its passive evidence was decided: it owes a challenge, each time for longer."""
+        """A proof that some answer spoke against ended undecided: the face owes a challenge, each time for longer."""
         now_s = _when(now_s)
         known = self._concerned(face, now_s)
         for each in known:

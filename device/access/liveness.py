@@ -81,7 +81,8 @@ class Standpoint:
         passive: The networks' verdict.
         doubts: Among the frames it rests on.
         late: Whether the networks have had their time.
-        owes: Whether this face left before it was decided a moment ago.
+        owes: Whether this face has to be asked whatever the networks say: a moment ago it left undecided, its proof was
+            thrown away, it failed a challenge, or its lock ended.
         hopeful: Whether the answers so far are few, but some, and every one of them spoke for life.
     """
 

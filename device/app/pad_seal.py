@@ -21,7 +21,7 @@ from device.audit.canonical import canonical_json
 from device.ed25519 import anybody_can_sign
 from device.errors import AuditError, UsageError
 
-#: Ten kinds of 200 tries have some 1.5 MB.
+#: Ten kinds of 200 tries take some 1.5 MB.
 MAX_REPORT_BYTES: Final = 4 * 1024 * 1024
 _HEADER: Final = b"doorward-pad-report-1\n"
 _BEGIN: Final = b'{"report":'

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from device.sim.motion import Blinks, Obedience, Reach, smooth
 from device.types import Signal
 
-# A glance leaves and returns in this time each (head movements of 10 to 20 degrees take 0.2 to 0.4 s).
+# A glance leaves and returns in this time each. Like all its numbers chosen, not measured: a little faster than the
+# fastest answers of the catalogue (``turn_s`` from 0.35 s on), over a smaller angle.
 _GLANCE_TURN_S = 0.3
-# Glances come at random, but never before the last one is over.
+# Glances come at random, but never before the last one is over. They go further than what counts as rest
+# (``liveness.neutral_deg``) and hardly further than what is compared (``vision.max_yaw_deg``), and are held for longer
+# than an answer has to be (``liveness.hold_s``).
 _GLANCE_DEG = (10.0, 24.0)
 _GLANCE_HELD_S = (0.3, 0.9)
-# An overshoot is at its height just after the movement would have ended, and is over within half its duration again.
+# A shape, not a measurement: an overshoot is at its height just after the movement would have ended, and is over within
+# half its duration again.
 _PAST_FROM, _PAST_LASTS = 0.6, 0.9
 
 

@@ -61,7 +61,7 @@ class HeadTurnChallenge:
 
     Args:
         config: Every threshold.
-        gate: Judges the turns; a gate that is not :class:`PlanarityGate` is a test's.
+        gate: Judges the turns; at a door :class:`PlanarityGate`.
         prompts: The course, at least one; at a door :class:`PromptCourses` draws it, so that nobody can know it.
         spares: How many of these are asked only where a turn left the gate undecided.
         shown: Called when the first prompt is shown.

@@ -13,7 +13,7 @@ class FrameCues:
     """Measures compared frames; makes no array per frame that its parts do not keep. Used by one thread.
 
     Args:
-        scorer: The passive networks; None for a pack without them: then nothing is measured.
+        scorer: The passive networks; None for a pack without them: then ``live`` is None, and the door reads no cues.
     """
 
     def __init__(self, scorer: PassiveScorer | None) -> None:

@@ -28,8 +28,8 @@ def face_box(landmarks: Points) -> Box:
     570 frames of recorded living people; between YuNet's boxes of both sizes it is 0.004 and 0.12.
 
     Args:
-        landmarks: (468, 3) float32 as of :class:`device.types.Face`. One that is no number makes a box that is none,
-            and that nobody scores.
+        landmarks: (468, 3) float32, those of a :class:`device.types.Face`. One that is no number makes a box that is
+            none, and that nobody scores.
     """
     tight = box_of(landmarks)
     return Box(

@@ -25,7 +25,8 @@ ANSWERS = {
 MEDIAN_FRAMES = 3
 #: A face whose width changes by more within a baseline is walking: at 1 m, by 0.1 m in half a second.
 _GROWTH = 1.12
-#: A head may come to rest so far from its baseline, in shares of a turn.
+#: A head may come to rest so far from its baseline, in shares of a turn: about half-way between what is at rest anyway
+#: (``neutral_deg``, 0.5 of a turn, 0.6 of a nod) and an answer (1).
 _NEAR = 0.75
 
 
