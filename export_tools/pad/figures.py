@@ -32,6 +32,7 @@ from export_tools.pad.result import (
     ReasonCount,
     Spread,
 )
+from export_tools.pad.turns import parallaxes, residuals, turn_counts
 
 #: Fewer people give no interval over people: it would span everything.
 MIN_PEOPLE: Final = 10
@@ -134,7 +135,9 @@ def bona_fide_figures(
             unasked=spread(_times([each for each in passed if not each.challenged])),
             asked=spread(_times([each for each in passed if each.challenged])),
         ),
-        residuals=spread(_residuals(living)),
+        turns=turn_counts(living),
+        residuals=spread([number for each in living for number in residuals(each)]),
+        parallaxes=spread([number for each in living for number in parallaxes(each)]),
         medians=spread(_medians(living)),
     )
 
@@ -188,9 +191,11 @@ def _attack(
         iapar=_rate(attempts, [each.granted for each in attempts]) if identities_known else None,
         apnrr=_rate(attempts, [not responded(each, answers=answers) for each in attempts]),
         passed_unasked=sum(each.passed and not each.challenged for each in answered),
+        turns=turn_counts(attempts),
         outcomes=_outcomes(attempts, answers=answers),
         reasons=_reasons(attempts),
-        residuals=spread(_residuals(attempts)),
+        residuals=spread([number for each in attempts for number in residuals(each)]),
+        parallaxes=spread([number for each in attempts for number in parallaxes(each)]),
         medians=spread(_medians(attempts)),
     )
 
@@ -225,16 +230,6 @@ def _times(attempts: Sequence[Attempt]) -> list[float]:
     return [each.decided_s for each in attempts if each.decided_s is not None and each.reason is not Reason.LEFT]
 
 
-def _residuals(attempts: Sequence[Attempt]) -> list[float]:
-    return [residual for each in attempts for residual in _turns(each)]
-
-
-def _turns(attempt: Attempt) -> list[float]:
-    """Residuals of the turns that were judged; what is no number is as if it had not been measured."""
-    steps = attempt.evidence.steps if attempt.evidence is not None else ()
-    return [step.residual for step in steps if step.residual is not None and math.isfinite(step.residual)]
-
-
 def _medians(attempts: Sequence[Attempt]) -> list[float]:
     return [median for median in map(_median, attempts) if median is not None]
 
@@ -265,6 +260,7 @@ def _row(attempt: Attempt, *, answers: bool) -> AttemptRow:
         granted=attempt.granted,
         reason=str(attempt.reason),
         decided_s=attempt.decided_s,
-        residual=min(_turns(attempt), default=None),
+        residual=min(residuals(attempt), default=None),
+        parallax=min(parallaxes(attempt), default=None),
         median=_median(attempt),
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from export_tools.evaluate.results.common import Rate
 from export_tools.pad.attempt import LIVE
-from export_tools.pad.plots import attempt_plot, passive_plot, residual_plot, session_plot, time_plot
+from export_tools.pad.plots import attempt_plot, parallax_plot, passive_plot, residual_plot, session_plot, time_plot
 from export_tools.pad.result import (
     AblationRow,
     AttackFigures,
@@ -18,7 +18,7 @@ from export_tools.pad.result import (
     ReasonCount,
     Simulated,
 )
-from export_tools.pad.words import bound, counts, headline, named, seconds, statement, taken_away
+from export_tools.pad.words import bound, counts, headline, named, seconds, statement, taken_away, turns
 from export_tools.report.markup import Child, Markup, element
 from export_tools.report.page import listing, page, paragraph, plots, section, table
 from export_tools.report.words import many, rate, share
@@ -127,12 +127,18 @@ def _attacks(result: PolicyResult) -> Markup:
     head = ["Attack type", "Per attempt (APCER)", "95 %"]
     head += ["Per session", "95 %"] if sessions else []
     head += ["As the victim (IAPAR)"] if known else []
-    head += ["Passed unasked", "Challenged", "Vetoed", "No decision (APNRR)"]
+    head += ["Passed unasked", "Challenged", "Turns passed", "Vetoed", "No decision (APNRR)"]
     rows = [_attack_row(each, sessions=sessions, known=known) for each in result.attacks]
     return section(
         "Attack types",
         plots(("Per attempt", attempt_plot(result)), ("Per session, until the door locks out", session_plot(result))),
         table(head, rows, stack="stack"),
+        paragraph(
+            "Turns passed: of the head turns that reached the gate, which judges whether a solid head has turned. An"
+            " attack that was vetoed, answered wrongly or not at all never came so far: where few turns were judged,"
+            " few passes say little about the gate.",
+            soft="soft",
+        ),
     )
 
 
@@ -143,6 +149,7 @@ def _attack_row(each: AttackFigures, *, sessions: bool, known: bool) -> list[Chi
     row += [
         f"{each.passed_unasked:,}",
         f"{each.outcomes.challenged:,}",
+        f"{turns(each.turns)}, in {many(each.turns.attempts, 'attempt')}" if each.turns.judged else "-",
         f"{each.outcomes.vetoed:,}",
         counts(each.apnrr),
     ]
@@ -159,6 +166,7 @@ def _living(found: BonaFideFigures) -> Markup:
         ("Turned away (BPCER)", f"{rate(found.bpcer)}, 95 %: {bound(found.bpcer)}"),
         ("No decision (BPNRR)", rate(found.bpnrr)),
         ("Asked for head turns", rate(found.challenged)),
+        ("Turns that passed the gate", turns(found.turns)),
         ("Vetoed", rate(found.vetoed)),
         ("Time to a passed proof", seconds(found.times.every)),
         ("... not asked", seconds(found.times.unasked)),
@@ -172,6 +180,7 @@ def _living(found: BonaFideFigures) -> Markup:
 def _cues(result: PolicyResult) -> Markup | None:
     shown = plots(
         ("Flatness during turns", residual_plot(result)),
+        ("Relief during turns", parallax_plot(result)),
         ("Passive networks, one median per attempt", passive_plot(result)),
         ("Time to a passed proof", time_plot(result)),
     )
@@ -237,18 +246,28 @@ def _single(result: PolicyResult, *, every: bool) -> Markup | None:
             "passed" if each.proven else named(each.reason),
             "" if each.decided_s is None else f"{each.decided_s:.2f} s",
             "" if each.residual is None else f"{each.residual:.4f}",
+            "" if each.parallax is None else f"{each.parallax:.2f}",
             "" if each.median is None else f"{each.median:.3f}",
         ]
         for each in shown[:_MAX_ROWS]
     ]
-    head = ("Presented", "Shows", "Outcome", "Proof of life", "After", "Least residual", "Median P(live)")
+    head = (
+        "Presented",
+        "Shows",
+        "Outcome",
+        "Proof of life",
+        "After",
+        "Least residual",
+        "Least parallax",
+        "Median P(live)",
+    )
     left_out = len(shown) - len(rows)
     return section(
         "Clip by clip" if every else "Errors, one by one",
         element(
             "details",
             element("summary", many(len(shown), "clip" if every else "attempt")),
-            table(head, rows, numbers=(4, 5, 6)),
+            table(head, rows, numbers=(4, 5, 6, 7)),
             paragraph(f"{left_out:,} more stand in the JSON and CSV files.") if left_out else None,
         ),
     )

@@ -74,6 +74,22 @@ def residual_plot(result: PolicyResult) -> Markup | None:
         return svg(figure, key="residuals", title="Planarity residuals per species, logarithmic, threshold marked")
 
 
+def parallax_plot(result: PolicyResult) -> Markup | None:
+    """Parallaxes of judged turns per species against the threshold."""
+    rows = _spreads(result, "parallaxes")
+    if not rows:
+        return None
+    with style():
+        figure, (axes,) = canvas(height_in=0.9 + _ROW_IN * len(rows))
+        for place, (name, spread) in enumerate(rows):
+            _box(axes, place, spread.quantiles, name=name)
+        axes.axvline(result.min_parallax, color=INK, linewidth=1, linestyle=":")
+        _name_rows(axes, [f"{_label(name)} ({spread.count:,})" for name, spread in rows])
+        axes.set_xlabel(f"parallax; dotted: {result.min_parallax:g}, to be reached less the standard error")
+        hide_frame(axes)
+        return svg(figure, key="parallaxes", title="Parallaxes per species, threshold marked")
+
+
 def passive_plot(result: PolicyResult) -> Markup | None:
     """Medians of the passive networks' answers per species, between veto and acceptance."""
     rows = _spreads(result, "medians")

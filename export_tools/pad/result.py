@@ -62,6 +62,16 @@ class OutcomeCounts(Result):
     no_response: Count
 
 
+class TurnCounts(Result):
+    """Head turns that reached the gate: were held as asked, in time. Turns of one attempt are no independent trials."""
+
+    judged: Count
+    passed: Count
+    """Of these, taken for turns of a solid head that is the compared one."""
+    attempts: Count
+    """Attempts with a judged turn."""
+
+
 class AttackFigures(Result):
     """One attack type."""
 
@@ -82,11 +92,14 @@ class AttackFigures(Result):
     """Attempts without a response, among all."""
     passed_unasked: Count
     """Passes that the passive networks gave alone."""
+    turns: TurnCounts
     outcomes: OutcomeCounts
     reasons: tuple[ReasonCount, ...]
     """Of the attempts whose proof did not pass, the most frequent first."""
     residuals: Spread | None
     """Of every judged turn: KLT homography residual over inter-ocular distance."""
+    parallaxes: Spread | None
+    """Of every judged turn: sine of the turn that its corners confirm in depth."""
     medians: Spread | None
     """P(live) of the passive networks, median of the last K answers of each attempt."""
 
@@ -120,7 +133,9 @@ class BonaFideFigures(Result):
     reasons: tuple[ReasonCount, ...]
     """Of those whose proof did not pass, the most frequent first."""
     times: DecisionTimes
+    turns: TurnCounts
     residuals: Spread | None
+    parallaxes: Spread | None
     medians: Spread | None
 
 
@@ -153,6 +168,8 @@ class AttemptRow(Result):
     decided_s: Seconds | None
     residual: float | None
     """The least of its judged turns."""
+    parallax: float | None
+    """The least of its judged turns, of whichever of them."""
     median: Share | None
 
 
@@ -203,6 +220,8 @@ class PolicyResult(Result):
     settings: tuple[Setting, ...]
     min_residual: float
     """The residual below which a turn is flat."""
+    min_parallax: float
+    """What the parallax of a turn must reach, less its standard error."""
     passive_accept: Share
     passive_veto: Share
     origin: Annotated[Simulated | Recorded, Field(discriminator="source")]

@@ -81,6 +81,7 @@ def summarise_policy(
         passive=settings.passive,
         settings=told_settings(settings),
         min_residual=settings.liveness.min_residual,
+        min_parallax=settings.liveness.min_parallax,
         passive_accept=settings.rules.passive.accept,
         passive_veto=settings.rules.passive.veto,
         origin=origin,

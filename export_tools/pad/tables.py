@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from device.commands.output import print_table, say
 from export_tools.pad.attempt import LIVE
 from export_tools.pad.result import PolicyResult, Simulated
-from export_tools.pad.words import bound, counts, headline, named, seconds, statement, taken_away
+from export_tools.pad.words import bound, counts, headline, named, seconds, statement, taken_away, turns
 from export_tools.report.words import share
 
 Rows = tuple[Sequence[str], list[Sequence[str]]]
@@ -47,12 +47,23 @@ def told_after(result: PolicyResult) -> Iterator[str]:
     if living is not None:
         yield f"BPCER     {statement(living.bpcer)}; no decision (BPNRR) {counts(living.bpnrr)}"
         yield f"asked     {counts(living.challenged)} living visitors; vetoed {counts(living.vetoed)}"
+        yield f"turns     {turns(living.turns)} that the gate judged passed"
         yield f"time      {seconds(living.times.every)}; not asked: {seconds(living.times.unasked)}"
 
 
 def attack_rows(result: PolicyResult) -> Rows:
     """Attack types, the worst first."""
-    columns = ("attack type", "APCER", "95 %", "per session", "95 %", "IAPAR", "APNRR", "denied because")
+    columns = (
+        "attack type",
+        "APCER",
+        "95 %",
+        "per session",
+        "95 %",
+        "IAPAR",
+        "APNRR",
+        "turns passed",
+        "denied because",
+    )
     return columns, [
         (
             named(each.species),
@@ -62,6 +73,7 @@ def attack_rows(result: PolicyResult) -> Rows:
             bound(each.session_apcer),
             counts(each.iapar),
             counts(each.apnrr),
+            turns(each.turns),
             ", ".join(f"{named(reason.reason)} {reason.count}" for reason in each.reasons),
         )
         for each in result.attacks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from export_tools.evaluate.results.common import Interval, Rate
-from export_tools.pad.result import AttackFigures, PolicyResult, Spread
+from export_tools.pad.result import AttackFigures, PolicyResult, Spread, TurnCounts
 from export_tools.report.words import share
 
 
@@ -20,6 +20,11 @@ def taken_away(variant: str) -> str:
 def counts(rate: Rate | None) -> str:
     """What is behind a rate; a dash where nothing was measured."""
     return "-" if rate is None or not rate.trials else f"{rate.count:,} of {rate.trials:,}"
+
+
+def turns(found: TurnCounts) -> str:
+    """How many turns passed the gate of those it judged; a dash where none came so far."""
+    return f"{found.passed:,} of {found.judged:,}" if found.judged else "-"
 
 
 def statement(rate: Rate | None) -> str:

@@ -10,10 +10,17 @@ from export_tools.pad.figures import ablation_rows, attack_figures, attempt_rows
 from export_tools.pad.result import ModelName, PolicyResult, Recorded, Setting, Simulated
 
 
+def step(outcome: str = "passed", residual: float | None = None, parallax: float | None = None) -> StepEvidence:
+    """One step of a challenge."""
+    return StepEvidence(Signal.TURN_LEFT, outcome, 25.0, 1.0, residual, parallax, None if parallax is None else 0.05)
+
+
 def evidence(*residuals: float | None, median: float | None = None) -> LivenessEvidence:
-    """One step per residual."""
+    """One step per residual: flat below 0.03, else with ten times as much parallax; undecided where not measured."""
     steps = tuple(
-        StepEvidence(prompt=Signal.TURN_LEFT, outcome="passed", angle_deg=25.0, response_s=1.0, residual=each)
+        step("too_few_corners")
+        if each is None
+        else step("planar" if each < 0.03 else "passed", residual=each, parallax=10 * each)
         for each in residuals
     )
     passive = (
@@ -107,6 +114,7 @@ def result(
         passive=True,
         settings=(Setting(name="level", value="standard"),),
         min_residual=0.024,
+        min_parallax=0.15,
         passive_accept=0.8,
         passive_veto=0.2,
         origin=Recorded(manifest="clips.csv", manifest_sha256="1" * 64)

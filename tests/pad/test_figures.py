@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from export_tools.pad.figures import (
     spread,
 )
 from export_tools.pad.result import PERCENTS, Outcome, PolicyResult
-from tests.pad.pad_samples import attempt, by_hand, result, sessions, unseen
+from tests.pad.pad_samples import attempt, by_hand, result, sessions, step, unseen
 
 
 def counted(rate: object) -> tuple[int, int]:
@@ -166,7 +167,9 @@ def test_cues_are_gathered_from_the_evidence() -> None:
     assert phone.residuals is not None
     assert tilt.residuals is not None
     assert tilt.medians is not None
-    assert (phone.residuals.count, tilt.residuals.count) == (2, 2)
+    assert phone.parallaxes is not None
+    assert (phone.residuals.count, phone.parallaxes.count, tilt.residuals.count) == (2, 2, 2)
+    assert phone.parallaxes.at(50) == pytest.approx(0.55)
     assert (tilt.residuals.at(0), tilt.residuals.at(100)) == (0.01, 0.02)
     assert (tilt.medians.count, tilt.medians.at(50), phone.medians) == (1, 0.05, None)
 
@@ -180,12 +183,34 @@ def test_variants_keep_their_order_and_show_living_visitors_first() -> None:
     assert [cell.species for cell in rows[1].cells] == [LIVE]
 
 
-def test_a_row_tells_the_flattest_turn_of_its_attempt() -> None:
-    """Because that one decides."""
+def test_a_row_tells_the_least_that_the_turns_of_its_attempt_left() -> None:
+    """Of each measure by itself: one turn may have the least residual and another the least parallax."""
     rows = {(row.species, row.number): row for row in attempt_rows(by_hand())}
-    assert rows[LIVE, 1].residual == 0.05
-    assert rows["print_tilt", 3].residual == 0.02
-    assert rows["print_tilt", 7].residual is None
+    assert (rows[LIVE, 1].residual, rows[LIVE, 1].parallax) == (0.05, 0.5)
+    assert (rows["print_tilt", 3].residual, rows["print_tilt", 3].parallax) == (0.02, 0.2)
+    assert (rows["print_tilt", 7].residual, rows["print_tilt", 7].parallax) == (None, None)
+    steps = (step(residual=0.04, parallax=0.6), step("planar", residual=0.07, parallax=-0.1))
+    bent = attempt("print_bent", 1)
+    assert bent.evidence is not None
+    (row,) = attempt_rows([replace(bent, evidence=replace(bent.evidence, steps=steps))])
+    assert (row.residual, row.parallax) == (0.04, -0.1)
+
+
+def test_turns_that_reached_the_gate_are_told_apart_from_those_that_did_not() -> None:
+    """None of twenty passed, and four turns were judged: the gate has stopped three."""
+    outcomes = ("planar", "too_few_corners", "passed", "no_response", "wrong_direction", "open")
+    tried = attempt("print_cutout", 1)
+    assert tried.evidence is not None
+    shown = [replace(tried, number=number) for number in range(20)]
+    shown[3] = replace(tried, evidence=replace(tried.evidence, steps=tuple(map(step, outcomes))))
+    shown[4] = replace(tried, evidence=replace(tried.evidence, steps=(step("planar"),)))
+    shown[5] = unseen("print_cutout", 5)
+    (found,) = attack_figures(shown, identities_known=False)
+    assert counted(found.apcer) == (0, 19)
+    assert (found.turns.judged, found.turns.passed, found.turns.attempts) == (4, 1, 2)
+    living = bona_fide_figures(by_hand(), identities_known=True)
+    assert living is not None
+    assert (living.turns.judged, living.turns.passed, living.turns.attempts) == (4, 4, 2)
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32)))

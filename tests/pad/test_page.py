@@ -97,6 +97,17 @@ def test_the_worst_attack_type_leads_and_no_mean_is_told() -> None:
     assert "ACER " not in read
 
 
+def test_few_judged_turns_are_seen_for_what_they_are() -> None:
+    """Two of the prints' attempts came as far as the gate, which stopped all three turns of theirs."""
+    read = words(shown(result()))
+    assert (
+        "print tilt 0.00 %, 0 of 4 at most 75.0 % 0.00 %, 0 of 1 too few to say 0 of 4 0 3 0 of 3, in 2 attempts 1"
+        in read
+    )
+    assert "Turns that passed the gate 4 of 4" in read
+    assert "to be reached less the standard error" in read
+
+
 def test_where_nothing_passed_the_bound_is_told() -> None:
     """By the rule of three."""
     attempts = [attempt("print_tilt", number) for number in range(200)]
@@ -113,7 +124,7 @@ def test_variants_that_let_more_attacks_pass_stand_out() -> None:
 def test_errors_are_listed_one_by_one() -> None:
     """The phone that passed and the visitor that did not; of recordings every clip."""
     simulated, recorded = words(shown(result())), words(shown(result(recorded=True)))
-    assert "replay phone 3 ann challenged passed 7.00 s 0.0500" in simulated
+    assert "replay phone 3 ann challenged passed 7.00 s 0.0500 0.50" in simulated
     assert "living 3 bob challenged no response 5.00 s" in simulated
     assert "2 attempts" in simulated
     assert "13 clips" in recorded

@@ -16,6 +16,7 @@ from export_tools.pad.columns import FAILED, GRID_S
 from export_tools.pad.enrolment import Enrolled
 from export_tools.pad.replay import play, run_attempt
 from export_tools.pad.trace import Trace
+from export_tools.pad.turns import turn_counts
 from tests.pad.made import ENROLLED, GOOD, OTHER, SOLID, VICTIM, Presented, made, settings
 
 SPOOF = replace(GOOD, live=0.05)
@@ -97,6 +98,22 @@ def test_who_does_not_answer_is_denied() -> None:
     attempt = run_attempt(made(obeys=False), settings(passive=False), ENROLLED)
     assert attempt.reason is Reason.NO_RESPONSE
     assert attempt.challenged
+
+
+def test_only_turns_that_came_as_far_as_the_gate_count_as_judged() -> None:
+    shown = [
+        made(obeys=False),
+        made(found=FLAT),
+        made(found=replace(SOLID, linked=False)),
+        made(),
+    ]
+    counts = [turn_counts([run_attempt(trace, settings(passive=False), ENROLLED)]) for trace in shown]
+    assert [(each.judged, each.passed, each.attempts) for each in counts] == [
+        (0, 0, 0),
+        (1, 0, 1),
+        (2, 0, 1),
+        (3, 3, 1),
+    ]
 
 
 def test_a_recording_that_cannot_answer_goes_on_and_is_denied() -> None:

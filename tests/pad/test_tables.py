@@ -45,6 +45,8 @@ def test_the_worst_attack_type_stands_first() -> None:
     assert phone["per session"] == "1 of 2"
     assert phone["IAPAR"] == "1 of 4"
     assert phone["APNRR"] == "1 of 4"
+    assert phone["turns passed"] == "2 of 2"
+    assert dict(zip(columns, rows[1], strict=True))["turns passed"] == "0 of 3"
     assert phone["denied because"] == "wrong response 2, poor quality 1"
 
 
