@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from device.access.doubts import BLINDING, FRAMING
+from device.access.doubts import BLINDING, DULLING, FRAMING
 from device.access.liveness import Level, LivenessRules, Move, Ruling, Standpoint, rule
 from device.config import Config, LivenessConfig
 from device.errors import UsageError
@@ -31,15 +31,21 @@ CASES: Final = (
     ),
     ("spoof", Standpoint(PassiveVerdict.SPOOF)),
     ("live", Standpoint(PassiveVerdict.LIVE)),
-    ("anything but spoof, in pictures that blind the networks", Standpoint(PassiveVerdict.LIVE, doubts=BLINDING)),
+    ("live, but blurred or noisy", Standpoint(PassiveVerdict.LIVE, doubts=DULLING)),
+    (
+        "anything but spoof, in pictures that blind the networks",
+        Standpoint(PassiveVerdict.LIVE, doubts=BLINDING - DULLING),
+    ),
     (
         "anything but spoof, in pictures that blind the networks, time is up",
-        Standpoint(PassiveVerdict.LIVE, doubts=BLINDING, late=True),
+        Standpoint(PassiveVerdict.LIVE, doubts=BLINDING - DULLING, late=True),
     ),
     ("live, with a bezel or several faces", Standpoint(PassiveVerdict.LIVE, doubts=FRAMING)),
     ("live, but left undecided or failed a moment ago", Standpoint(PassiveVerdict.LIVE, owes=True)),
     ("undecided", Standpoint(PassiveVerdict.UNDECIDED)),
     ("undecided, time is up", Standpoint(PassiveVerdict.UNDECIDED, late=True)),
+    ("undecided, blurred or noisy", Standpoint(PassiveVerdict.UNDECIDED, doubts=DULLING)),
+    ("undecided, blurred or noisy, time is up", Standpoint(PassiveVerdict.UNDECIDED, doubts=DULLING, late=True)),
     ("undecided, with a bezel or several faces", Standpoint(PassiveVerdict.UNDECIDED, doubts=FRAMING)),
     ("undecided, and left undecided or failed a moment ago", Standpoint(PassiveVerdict.UNDECIDED, owes=True)),
 )

@@ -122,7 +122,7 @@ def _still(name: str, *, jitter: bool, frames: int = 24) -> Iterator[Image]:
 
 
 def _seen(door: Vision, pictures: Iterator[Image], *, every: int = 1, max_yaw_deg: float = 15.0) -> list[Seen]:
-    """Every so-manieth face that the door would look at, followed as at the door."""
+    """Of every ``every``-th picture the face that the door would look at, followed as at the door."""
     pipeline = door.pipeline()
     found = []
     for number, image in enumerate(pictures):

@@ -23,7 +23,7 @@ from tests.liveness.conftest import sample
 
 CONFIG = LivenessConfig()
 FACE_PX = 120.0
-#: Turned about the vertical axis and seen from 0.6 m by a lens of 66 degrees.
+#: How deep a surface lies at each place, all in widths of a face; smaller is nearer.
 Surface = Callable[[Points, Points], Points]
 
 
@@ -78,7 +78,7 @@ PLACES = mesh_places()
 
 
 def look(surface: Surface, degrees: float, now_s: float, *, picture: Image, shift: float = 0.0) -> tuple[Frame, Face]:
-    """A frame in which the surface is turned by so many degrees, and the face with its landmarks there.
+    """A frame in which the surface is turned about its vertical axis, seen from four face widths, and the face there.
 
     Whatever the surface is, its landmarks are as deep as a head: the mesh knows nothing but faces.
     """

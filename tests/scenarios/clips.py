@@ -16,7 +16,7 @@ OFFICE = {"again": "A", "help": "A", "no": "A", "yes": "A", "bird": "B", "thanks
 
 
 def clip_frames(path: Path, *, step: int = 1) -> Iterator[Image]:
-    """Every so-manieth frame of a clip, BGR."""
+    """Every ``step``-th frame of a clip, BGR."""
     if path.suffix == ".gif":
         with Still.open(path) as clip:
             for number in range(0, clip.n_frames, step):

@@ -21,7 +21,7 @@ THRESHOLD = 0.301
 
 
 def _frames(path: Path, *, step: int = 1) -> Iterator[Frame]:
-    """Every so-manieth frame of a clip with its time."""
+    """Every ``step``-th frame of a clip with its time."""
     if path.suffix == ".gif":
         with Still.open(path) as clip:
             for number in range(clip.n_frames):
