@@ -109,10 +109,6 @@ class TraceCache:
         """Where the traces of this key are."""
         return self._folder
 
-    def __contains__(self, name: str) -> bool:
-        """Whether there is a file of this name; it may still be refused."""
-        return self._path(name).is_file()
-
     def get(self, name: str) -> Trace | None:
         """A trace; None where it was not recorded. Raises TraceError for a file that is not this trace."""
         try:

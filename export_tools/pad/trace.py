@@ -18,7 +18,7 @@ import numpy as np
 from device.errors import StateError
 from device.types import Box, Face, Points, Pose, Quality, Signal, Word
 from device.vision.liveness.steps import ANSWERS
-from export_tools.pad.columns import NO_FACE, REASONS, Frames, Truths, fault_of
+from export_tools.pad.columns import REASONS, Frames, fault_of
 
 _NO_POINTS: Final[Points] = np.zeros((468, 3), np.float32)
 _NO_POINTS.setflags(write=False)
@@ -106,11 +106,6 @@ class Trace:
             return "its challenge begins on no frame"
         before = self.frames.turned if self.turn_at is None else self.frames.turned[: self.turn_at]
         return "turns were judged before any was asked for" if before.any() else None
-
-    @property
-    def face_rows(self) -> Truths:
-        """(n,) bool, which frames show a face."""
-        return np.asarray(self.frames.track != NO_FACE, np.bool_)
 
     def face(self, row: int, *, track: int, captured_s: float, number: int) -> Face:
         """The candidate face of a row, at another time and on another track; without landmarks."""

@@ -79,8 +79,10 @@ def test_without_networks_a_played_trace_is_what_the_door_decided(
     assert earlier.evidence.steps == attempt.evidence.steps, "asked seconds before, the same turns count the same"
 
 
-@pytest.mark.parametrize(("scene", "granted"), [(VISITOR, True), (PRINT, False)])
-def test_with_networks_a_played_trace_is_what_the_door_decided(plus: Studio, scene: Scene, granted: bool) -> None:
+@pytest.mark.parametrize(("scene", "reason"), [(VISITOR, Reason.GRANTED), (PRINT, Reason.VETOED)])
+def test_with_networks_a_played_trace_is_what_the_door_decided(plus: Studio, scene: Scene, reason: Reason) -> None:
+    """When asked as the script asks, and by the policy itself, which asks neither of them anything."""
+    granted = reason is Reason.GRANTED
     trace = scene.record(plus)
     enrolled = plus.enrolled(trace.about.photo)
     settings = PolicySettings.of(plus.vision.config, plus.vision.pack)
@@ -90,8 +92,8 @@ def test_with_networks_a_played_trace_is_what_the_door_decided(plus: Studio, sce
     assert asked.evidence.steps
     assert asked.evidence.passive is not None
     attempt = run_attempt(trace, settings, enrolled)
-    if not attempt.challenged:
-        assert_same(attempt, decide_live(plus, scene, settings), granted=granted)
+    assert (attempt.challenged, attempt.reason) == (False, reason)
+    assert_same(attempt, decide_live(plus, scene, settings), granted=granted)
     assert_sound(trace)
 
 
