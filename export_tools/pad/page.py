@@ -149,7 +149,7 @@ def _attack_row(each: AttackFigures, *, sessions: bool, known: bool) -> list[Chi
     row += [
         f"{each.passed_unasked:,}",
         f"{each.outcomes.challenged:,}",
-        f"{turns(each.turns)}, in {many(each.turns.attempts, 'attempt')}" if each.turns.judged else "-",
+        f"{turns(each.turns)}, in {many(each.turns.attempts, 'attempt')}" if each.turns.judged else turns(each.turns),
         f"{each.outcomes.vetoed:,}",
         counts(each.apnrr),
     ]

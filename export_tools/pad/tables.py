@@ -47,7 +47,7 @@ def told_after(result: PolicyResult) -> Iterator[str]:
     if living is not None:
         yield f"BPCER     {statement(living.bpcer)}; no decision (BPNRR) {counts(living.bpnrr)}"
         yield f"asked     {counts(living.challenged)} living visitors; vetoed {counts(living.vetoed)}"
-        yield f"turns     {turns(living.turns)} that the gate judged passed"
+        yield f"turns     passed of those that the gate judged: {turns(living.turns)}"
         yield f"time      {seconds(living.times.every)}; not asked: {seconds(living.times.unasked)}"
 
 

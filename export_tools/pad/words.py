@@ -23,8 +23,8 @@ def counts(rate: Rate | None) -> str:
 
 
 def turns(found: TurnCounts) -> str:
-    """How many turns passed the gate of those it judged; a dash where none came so far."""
-    return f"{found.passed:,} of {found.judged:,}" if found.judged else "-"
+    """How many turns passed the gate of those it judged."""
+    return f"{found.passed:,} of {found.judged:,}" if found.judged else "none judged"
 
 
 def statement(rate: Rate | None) -> str:

@@ -50,6 +50,13 @@ def test_the_worst_attack_type_stands_first() -> None:
     assert phone["denied because"] == "wrong response 2, poor quality 1"
 
 
+def test_an_attack_that_never_reached_the_gate_says_nothing_about_it() -> None:
+    """None of nine passed, and the gate judged no turn of them."""
+    columns, (row,) = attack_rows(result(attempts=[attempt("print_bent", number) for number in range(9)]))
+    told = dict(zip(columns, row, strict=True))
+    assert (told["APCER"], told["turns passed"]) == ("0.00 %, 0 of 9", "none judged")
+
+
 def test_outcomes_of_every_kind_add_up() -> None:
     """Living visitors first."""
     _, rows = outcome_rows(result(recorded=True))
