@@ -10,14 +10,15 @@ import logging
 from collections.abc import Callable
 
 from device.access.decide import Circumstances, decide
-from device.access.face_memory import FaceMemory, Standing
+from device.access.face_memory import Standing
 from device.access.nearest import is_nearest
 from device.app.roster import Roster
+from device.app.visit_memory import VisitMemory
 from device.app.visit_rules import VisitRules
 from device.app.visitor import Visitor
 from device.errors import ModelError
 from device.interfaces import Clock
-from device.types import Embedding, Face, Frame, Reason, Scene
+from device.types import Face, Frame, Reason, Scene
 from device.vision.pipeline import VisionPipeline
 
 _log = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ class Inspection:
         roster: Who is enrolled.
         clock: Monotonic time of the frames, wall time of the rules.
         rules: The numbers of a visit.
-        memory: What is known about faces from earlier.
+        memory: What is known from earlier visits.
     """
 
     def __init__(
-        self, *, vision: VisionPipeline, roster: Roster, clock: Clock, rules: VisitRules, memory: FaceMemory
+        self, *, vision: VisionPipeline, roster: Roster, clock: Clock, rules: VisitRules, memory: VisitMemory
     ) -> None:
         self._vision = vision
         self._roster = roster
@@ -65,7 +66,7 @@ class Inspection:
             if visit.due(face):
                 embedding = self._vision.embed(frame, face)
                 visit.compared(face, embedding, self._roster.search(embedding, k=2))
-                if self._recalled(visit, embedding) is Standing.LOCKED:
+                if self._memory.recalled(visit, embedding, now_s=self._clock.monotonic()) is Standing.LOCKED:
                     return Reason.LOCKED_OUT
             if visit.exchanged(face):
                 return Reason.FACE_CHANGED
@@ -76,33 +77,9 @@ class Inspection:
             visit.sample(scene, face)
         except ModelError:
             _log.exception("a model failed during a visit")
-            self._note_thrown(visit)
+            self._memory.note_thrown(visit, now_s=self._clock.monotonic())
             return Reason.MODEL_ERROR
         return self._judged(visit, face, scene, cooling=cooling) if visit.ripe(face.captured_s) else None
-
-    def owe(self, visit: Visitor) -> None:
-        """However this face comes back, it is asked to turn the head."""
-        now_s = self._clock.monotonic()
-        for look in visit.looks:
-            self._memory.undecided(look, now_s=now_s)
-
-    def _note_thrown(self, visit: Visitor) -> None:
-        """Faces whose proof was thrown away undecided owe as well."""
-        now_s = self._clock.monotonic()
-        for look in visit.take_thrown():
-            self._memory.undecided(look, now_s=now_s)
-
-    def _recalled(self, visit: Visitor, embedding: Embedding) -> Standing:
-        """What is remembered about this face, whoever it belongs to."""
-        self._note_thrown(visit)
-        now_s = self._clock.monotonic()
-        standing = self._memory.standing(embedding, now_s=now_s)
-        if standing is Standing.OWES_CHALLENGE:
-            visit.owes_challenge = True
-        elif standing is Standing.LOCKED:
-            self._memory.seen(embedding, visit.face.box, now_s=now_s)
-            visit.locked_until_s = self._memory.locked_until_s(embedding, now_s=now_s)
-        return standing
 
     def _judged(self, visit: Visitor, face: Face, scene: Scene, *, cooling: Callable[[str], bool]) -> Reason:
         claim = visit.claim

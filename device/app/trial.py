@@ -12,11 +12,11 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from device.access.face_memory import FaceMemory
 from device.access.nearest import candidate
 from device.app.inspection import Inspection, why_gone
 from device.app.outcome import decision_on
 from device.app.roster import Roster
+from device.app.visit_memory import VisitMemory
 from device.app.visit_rules import VisitRules
 from device.app.visitor import ProofOfLife, Visitor
 from device.interfaces import Clock, Signals
@@ -73,8 +73,8 @@ class Trial:
         self._clock = clock
         self._rules = rules
         self._repeats = Repeats()
-        memory = FaceMemory(rules.memory, agrees=rules.agree)
-        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=memory)
+        self._memory = VisitMemory(rules)
+        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=self._memory)
         self._visit: Visitor | None = None
         self._responded = self._proven = False
 
@@ -146,7 +146,7 @@ class Trial:
             return None
         self._visit = None
         if visit.undecided:
-            self._inspection.owe(visit)
+            self._memory.owe(visit, now_s=self._clock.monotonic())
         return self._decision(visit, reason)
 
     def _decision(self, visit: Visitor | None, reason: Reason) -> Decision:

@@ -71,7 +71,7 @@ class Doorkeeper:
         self._resting: dict[int, float] = {}
         self._let_in: dict[str, float] = {}
         self._memory = VisitMemory(rules)
-        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=self._memory.faces)
+        self._inspection = Inspection(vision=vision, roster=roster, clock=clock, rules=rules, memory=self._memory)
 
     def attend(self, frame: Frame) -> Decision | None:
         """Deal with one frame; returns the decision when one was made. Raises only what leaves the door locked.

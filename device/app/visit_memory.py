@@ -6,11 +6,11 @@ same memory.
 
 from __future__ import annotations
 
-from device.access.face_memory import FaceMemory
+from device.access.face_memory import FaceMemory, Standing
 from device.access.lockout import Lockout
 from device.app.visit_rules import VisitRules
 from device.app.visitor import Visitor
-from device.types import Box, Reason
+from device.types import Box, Embedding, Reason
 
 
 class VisitMemory:
@@ -33,6 +33,25 @@ class VisitMemory:
         """Whether nobody at this place is attended to."""
         return self.paused(now_s=now_s) or self.faces.holds_place(box, now_s=now_s)
 
+    def recalled(self, visit: Visitor, embedding: Embedding, *, now_s: float) -> Standing:
+        """What is remembered about the face of a visit that was just compared, whoever it belongs to.
+
+        The visit learns from it what it owes, or how long the face is locked.
+        """
+        self.note_thrown(visit, now_s=now_s)
+        standing = self.faces.standing(embedding, now_s=now_s)
+        if standing is Standing.OWES_CHALLENGE:
+            visit.owes_challenge = True
+        elif standing is Standing.LOCKED:
+            self.faces.seen(embedding, visit.face.box, now_s=now_s)
+            visit.locked_until_s = self.faces.locked_until_s(embedding, now_s=now_s)
+        return standing
+
+    def note_thrown(self, visit: Visitor, *, now_s: float) -> None:
+        """Faces whose proof the visit threw away undecided owe a challenge as well."""
+        for look in visit.take_thrown():
+            self.faces.undecided(look, now_s=now_s)
+
     def ended(self, visit: Visitor, reason: Reason | None, *, now_s: float) -> None:
         """A visit is over, in whatever way; a grant is told to :meth:`granted` as well, once it stands.
 
@@ -48,9 +67,9 @@ class VisitMemory:
             self._lockout = self._lockout.failed(now_s, self._rules.lockout)
             if visit.first is not None:
                 self.faces.failed(visit.first, now_s=now_s)
-            self._owe(visit, now_s)
+            self.owe(visit, now_s=now_s)
         elif visit.undecided:
-            self._owe(visit, now_s)
+            self.owe(visit, now_s=now_s)
         if reason is Reason.VETOED and visit.first is not None:
             self.faces.vetoed(visit.first, visit.face.box, now_s=now_s)
             for look in visit.looks:  # the first look may have been chosen: the last one is locked with it
@@ -62,7 +81,7 @@ class VisitMemory:
         if visit.first is not None:
             self.faces.passed(visit.first)
 
-    def _owe(self, visit: Visitor, now_s: float) -> None:
+    def owe(self, visit: Visitor, *, now_s: float) -> None:
         """However this face comes back, it is asked to turn the head."""
         for look in visit.looks:
             self.faces.undecided(look, now_s=now_s)

@@ -200,7 +200,7 @@ class _Player:
             if row.embedding is not None:
                 self._first_s = face.captured_s if self._first_s is None else self._first_s
                 visit.compared(face, row.embedding, self._search(row.embedding))
-                if self._recalled(visit, row.embedding) is Standing.LOCKED:
+                if self._memory.recalled(visit, row.embedding, now_s=self._now_s) is Standing.LOCKED:
                     return Reason.LOCKED_OUT
             if visit.exchanged(face):
                 return Reason.FACE_CHANGED
@@ -210,7 +210,7 @@ class _Player:
             self._reader.row = row
             visit.sample(scene, face)
         except ModelError:
-            self._note_thrown(visit)
+            self._memory.note_thrown(visit, now_s=self._now_s)
             return Reason.MODEL_ERROR
         self._proven = self._proven or visit.proven
         if visit.ripe(face.captured_s):
@@ -218,20 +218,6 @@ class _Player:
         if self._jump:
             self._leap(face)
         return None
-
-    def _recalled(self, visit: Visitor, embedding: Embedding) -> Standing:
-        self._note_thrown(visit)
-        faces = self._memory.faces
-        standing = faces.standing(embedding, now_s=self._now_s)
-        if standing is Standing.OWES_CHALLENGE:
-            visit.owes_challenge = True
-        elif standing is Standing.LOCKED:
-            faces.seen(embedding, visit.face.box, now_s=self._now_s)
-        return standing
-
-    def _note_thrown(self, visit: Visitor) -> None:
-        for look in visit.take_thrown():
-            self._memory.faces.undecided(look, now_s=self._now_s)
 
     def _judge(self, visit: Visitor, row: Row) -> Reason:
         case = Circumstances(
