@@ -64,7 +64,8 @@ def look(frames: Iterable[Frame], vision: Vision, config: Config) -> list[Onlook
         visit.face = face
         if visit.due(face):
             visit.compared(face, pipeline.embed(frame, face), ())
-            seen.first_compared_s = seen.first_compared_s or face.captured_s
+            if seen.first_compared_s is None:
+                seen.first_compared_s = face.captured_s
         if visit.first is None:
             continue
         visit.sample(scene, face)
