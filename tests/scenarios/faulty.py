@@ -1,9 +1,9 @@
-"""What misbehaves in the fault table: networks, signals, and the answers that broken networks give."""
+"""What misbehaves in the fault table: networks, signals, films, and the answers that broken networks give."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from device.errors import ModelError
 from device.interfaces import InferenceSession
 from device.sim.clock import ManualClock
 from device.sim.signals import PromptBoard
-from device.types import Signal
+from device.types import Frame, Signal
 
 Tensor = NDArray[np.float32]
 Answer = tuple[Tensor, ...]
@@ -104,6 +104,14 @@ class Late(Board):
             if now_s - since_s >= self._late_s:
                 super().show(waiting)
         self._waiting = [each for each in self._waiting if now_s - each[0] < self._late_s] or self._waiting[-1:]
+
+
+# ---- Films
+
+
+def until(film: Sequence[Frame], at_s: float) -> int:
+    """How many frames of a film were taken up to this time."""
+    return sum(frame.captured_s <= at_s for frame in film)
 
 
 # ---- Networks
