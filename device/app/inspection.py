@@ -60,7 +60,10 @@ class Inspection:
             How the visit ends; None while it goes on. ``LOCKED_OUT``: this face waits, see the memory.
         """
         if visit.repeats(frame.image, face.box):
-            return None  # nothing was seen: to the proof of life it is as if there had been no frame
+            # Nothing was seen: to the proof of life it is as if there had been no frame. Whoever was asked is not left
+            # with a prompt that hangs.
+            hangs = visit.asked and frame.captured_s - visit.face.captured_s >= self._rules.left_after_s
+            return Reason.LEFT if hangs else None
         visit.face = face
         try:
             if visit.due(face):

@@ -29,7 +29,6 @@ from device.errors import ConfigError
 from device.interfaces import FrameSource, Signals
 from device.runtime import Daemon, Parts
 from device.types import Decision
-from device.vision.liveness.challenge import TurnGate
 from device.vision.pack import Pack
 from device.wiring.liveness import proof_maker
 from device.wiring.models import Vision, load_vision, match_threshold, open_pack, same_face_threshold
@@ -47,12 +46,11 @@ def make_doorkeeper(
     *,
     door: DoorController,
     signals: Signals,
-    make_gate: Callable[[], TurnGate] | None = None,
     rng: random.Random | None = None,
     watch_proof: Callable[[ProofOfLife], ProofOfLife] = lambda proof: proof,
 ) -> Doorkeeper:
     """Who attends to the frames. Prompts come from the system's random source unless a test brings another."""
-    prove = proof_maker(vision, config, rng=rng, make_gate=make_gate)
+    prove = proof_maker(vision, config, rng=rng)
     return Doorkeeper(
         vision=vision.pipeline(),
         roster=roster,
@@ -77,7 +75,6 @@ def open_daemon(
     stage: Stage | None = None,
     on_decision: Callable[[Decision], None] = lambda _: None,
     on_ready: Callable[[], None] = lambda: None,
-    make_gate: Callable[[], TurnGate] | None = None,
     rng: random.Random | None = None,
 ) -> Iterator[Daemon]:
     """Put a daemon together and take it apart again.
@@ -89,7 +86,6 @@ def open_daemon(
         stage: Simulated surroundings instead of the configured camera and clock; platform ``sim`` only.
         on_decision: Told about each decision.
         on_ready: Told once everything runs.
-        make_gate: Judges turns; :class:`PlanarityGate` unless a test needs a control.
         rng: Draws the prompts; the system's random source unless a test repeats a scene.
 
     Raises:
@@ -109,9 +105,7 @@ def open_daemon(
         roster = open_roster(state, pack, config)
         door = make_door(config, clock, pack=pack)
         stack.callback(door.close)
-        doorkeeper = make_doorkeeper(
-            state, vision, roster, config, door=door, signals=shown, make_gate=make_gate, rng=rng
-        )
+        doorkeeper = make_doorkeeper(state, vision, roster, config, door=door, signals=shown, rng=rng)
         stop = threading.Event()
         slot = FrameSlot()
         source = stage.source if stage is not None else open_source(config, clock, wait=stop.wait)

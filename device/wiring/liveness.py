@@ -12,7 +12,7 @@ from device.app.proof import LivenessProof
 from device.config import Config
 from device.errors import ConfigError
 from device.vision.liveness.bezel import BEZEL_LIMIT
-from device.vision.liveness.challenge import HeadTurnChallenge, TurnGate
+from device.vision.liveness.challenge import HeadTurnChallenge
 from device.vision.liveness.cues import FrameCues
 from device.vision.liveness.eyes import BlinkWatch
 from device.vision.liveness.light import (
@@ -78,20 +78,13 @@ def _on_a_network(config: Config) -> bool:
     return "://" in config.camera.source
 
 
-def proof_maker(
-    vision: Vision,
-    config: Config,
-    *,
-    rng: random.Random | None = None,
-    make_gate: Callable[[], TurnGate] | None = None,
-) -> Callable[[], LivenessProof]:
+def proof_maker(vision: Vision, config: Config, *, rng: random.Random | None = None) -> Callable[[], LivenessProof]:
     """Makes a fresh proof of life for each visit; all of one door share the memory of the courses that were asked.
 
     Args:
         vision: The loaded models.
         config: The configuration.
         rng: Draws the prompts; the system's random source unless a test repeats a scene.
-        make_gate: Judges turns; :class:`PlanarityGate` unless a test needs a control.
 
     Raises:
         ConfigError: The pack cannot give what the configuration asks for.
@@ -101,7 +94,7 @@ def proof_maker(
     reader = FrameCues(vision.passive)
 
     def challenge(steps: int) -> HeadTurnChallenge:
-        gate = make_gate() if make_gate is not None else PlanarityGate(config.liveness)
+        gate = PlanarityGate(config.liveness)
         spares = config.liveness.spare_turns
         course = courses.draw(steps, spares=spares)
         return HeadTurnChallenge(

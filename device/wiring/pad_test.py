@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from device.clock import SystemClock
 from device.config import Config
 from device.errors import BusyError, ConfigError, StateError
 from device.interfaces import Clock, Signals
-from device.vision.liveness.challenge import TurnGate
 from device.wiring.liveness import proof_maker
 from device.wiring.models import load_vision, match_threshold, open_pack, same_face_threshold
 from device.wiring.pad_scenes import PadScene, open_camera, render_scenes, simulated_clock
@@ -29,7 +28,6 @@ def open_pad_test(
     signals: Signals,
     name: str | None = None,
     photos: Path | None = None,
-    make_gate: Callable[[], TurnGate] | None = None,
     rng: random.Random | None = None,
 ) -> Iterator[PadTest]:
     """Own the state, load the models, open the camera; the relay is not touched.
@@ -41,7 +39,6 @@ def open_pad_test(
         name: The enrolled person who makes the bona fide tries, None where it may be anybody.
         photos: Folder with the demo's photographs: presentations are rendered from them instead of filmed; on platform
             ``sim`` only.
-        make_gate: Judges turns; the door's own unless a test needs a control.
         rng: Draws the prompts; the system's random source unless a test repeats a scene.
 
     Raises:
@@ -74,7 +71,7 @@ def open_pad_test(
             vision=vision,
             roster=roster,
             rules=VisitRules.of(config, threshold=threshold, same_face=same_face_threshold(pack, config)),
-            prove=proof_maker(vision, config, rng=rng, make_gate=make_gate),
+            prove=proof_maker(vision, config, rng=rng),
             scene=scene,
             named=named,
         )

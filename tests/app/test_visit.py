@@ -940,3 +940,22 @@ def _play(door: Doorway, step: dict[str, Any], seen: dict[int, str]) -> None:
         assert step["present"]
         assert step["other"] < 100
         assert seen[decision.frame_number] == "ada"
+
+
+def test_nobody_is_left_with_a_prompt_when_the_face_hangs_behind_a_clock_that_runs(door: Doorway) -> None:
+    """A stream that shows its own time: the picture is never the same, the face is. It counts as having left."""
+    door.plans.append(ScriptedProof(Plan(asks=2, ends=999)))
+    door.watch(Someone(), frames=8)
+    assert door.board.shown[-1] is Signal.TURN_LEFT
+    decision = None
+    for number in range(100, 160):
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[0] = number
+        door.clock.advance(FRAME_S)
+        decision = decision or door.attend(Frame(image, door.clock.monotonic(), number), Someone())
+    assert decision is not None
+    assert decision.reason is Reason.LEFT
+    assert door.board.shown[-1] is not Signal.TURN_LEFT
+    door.frame(after_s=6)
+    door.watch(Someone(track=2), frames=6)
+    assert door.proofs[-1].owed[-1]

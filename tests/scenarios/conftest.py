@@ -119,6 +119,12 @@ class Silence:
 
 
 @pytest.fixture
+def no_planarity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doors and pad-tests of this test have no planarity gate."""
+    monkeypatch.setattr("device.wiring.liveness.PlanarityGate", lambda _: EverythingIsSpatial())
+
+
+@pytest.fixture
 def appliance(tmp_path: Path, door_state: Path) -> Appliance:
     """A state directory of its own with the pack ``door``; nobody is enrolled."""
     state = tmp_path / "state"

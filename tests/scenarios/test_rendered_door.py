@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from device.types import Reason
 from device.wiring.stage import Actor
-from tests.scenarios.conftest import Appliance, EverythingIsSpatial
+from tests.scenarios.conftest import Appliance
 
 
 def test_an_enrolled_person_is_granted_from_a_photograph_that_was_not_enrolled(
@@ -37,12 +37,10 @@ def test_a_print_of_the_enrolled_person_is_denied_not_live(
 
 
 def test_without_the_planarity_gate_the_same_print_is_granted(
-    appliance: Appliance, obama: str, demo_photos: dict[str, bytes]
+    appliance: Appliance, obama: str, demo_photos: dict[str, bytes], no_planarity: None
 ) -> None:
     """The control: it is the planarity gate, and nothing else, that keeps this print outside."""
-    decisions = appliance.play(
-        [Actor(demo_photos["obama.jpg"], name="obama.jpg", printed=True)], make_gate=EverythingIsSpatial
-    )
+    decisions = appliance.play([Actor(demo_photos["obama.jpg"], name="obama.jpg", printed=True)])
     assert [decision.reason for decision in decisions][:1] == [Reason.GRANTED]
     assert decisions[0].person == obama
 
