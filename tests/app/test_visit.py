@@ -955,7 +955,7 @@ def test_nobody_is_left_with_a_prompt_when_the_face_hangs_behind_a_clock_that_ru
         decision = decision or door.attend(Frame(image, door.clock.monotonic(), number), Someone())
     assert decision is not None
     assert decision.reason is Reason.LEFT
-    assert door.board.shown[-1] is not Signal.TURN_LEFT
+    assert Signal.TURN_LEFT not in door.board.shown[-1:]
     door.frame(after_s=6)
     door.watch(Someone(track=2), frames=6)
     assert door.proofs[-1].owed[-1]
