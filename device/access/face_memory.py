@@ -133,10 +133,15 @@ class FaceMemory:
             each.challenge = _failed(each.challenge, now_s, self._rules.challenge)
         self._settle(known, now_s)
 
-    def undecided(self, face: Embedding, *, now_s: float) -> None:
-        """A proof that some answer spoke against ended undecided: the face owes a challenge, each time for longer."""
+    def undecided(self, *looks: Embedding, now_s: float) -> None:
+        """A proof that some answer spoke against ended undecided: whoever looked so owes a challenge.
+
+        Each time for longer; many looks of one face are one time.
+        """
         now_s = _when(now_s)
-        known = self._concerned(face, now_s)
+        known: list[_Face] = []
+        for look in looks:
+            known += [each for each in self._concerned(look, now_s) if each not in known]
         for each in known:
             each.debt = _failed(each.debt, now_s, self._rules.debt)
         self._settle(known, now_s)

@@ -49,8 +49,7 @@ class VisitMemory:
 
     def note_thrown(self, visit: Visitor, *, now_s: float) -> None:
         """Faces whose proof the visit threw away undecided owe a challenge as well."""
-        for look in visit.take_thrown():
-            self.faces.undecided(look, now_s=now_s)
+        self.faces.undecided(*visit.take_thrown(), now_s=now_s)
 
     def ended(self, visit: Visitor, reason: Reason | None, *, now_s: float) -> None:
         """A visit is over, in whatever way; a grant is told to :meth:`granted` as well, once it stands.
@@ -83,5 +82,4 @@ class VisitMemory:
 
     def owe(self, visit: Visitor, *, now_s: float) -> None:
         """However this face comes back, it is asked to turn the head."""
-        for look in visit.looks:
-            self.faces.undecided(look, now_s=now_s)
+        self.faces.undecided(*visit.looks, now_s=now_s)

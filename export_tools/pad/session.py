@@ -1,9 +1,8 @@
 """Sessions: the same attack at one door again and again, until it is let in or the door locks it out.
 
 The door is the device's own memory (:mod:`device.app.visit_memory`): a veto locks the face, failed challenges lock the
-face and, added up, the door.
-A session ends with the first attempt that is proven, or with the lock that its last attempt brought about; whoever
-tries on during a lock gets no further attempt.
+face and, added up, the door. A session ends with the first attempt that passes, or with the lock that its last attempt
+brought about; whoever tries on during a lock gets no further attempt.
 """
 
 from __future__ import annotations

@@ -208,6 +208,23 @@ def test_who_leaves_undecided_is_asked_when_coming_back(door: Doorway) -> None:
     assert [any(proof.owed) for proof in door.proofs] == [False, True]
 
 
+def test_the_first_debt_lasts_for_a_minute_and_the_next_for_two(door: Doorway) -> None:
+    """However many looks of the face are remembered, one unfinished proof is one."""
+    track = 1
+    for lasts_s in (60, 120):
+        door.plans.append(unsure())
+        door.watch(Someone(track=track), frames=15)
+        door.frame(after_s=1.0)
+        for waits_s, owed in ((lasts_s - 4, True), (4, False)):
+            door.frame(after_s=waits_s)
+            track += 1
+            door.plans.append(ScriptedProof(Plan(asks=999, ends=999)))  # nothing speaks against it
+            door.watch(Someone(track=track), frames=3)
+            door.frame(after_s=1.0)
+            assert any(door.proofs[-1].owed) is owed, (lasts_s, waits_s)
+        track += 1
+
+
 def test_another_face_held_up_for_one_frame_does_not_wash_an_undecided_one_clean(door: Doorway) -> None:
     """The visit starts anew, and both faces owe a challenge from then on."""
     door.plans += [unsure() for _ in range(3)]
